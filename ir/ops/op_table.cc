@@ -12,7 +12,10 @@ using OpTable = std::map<std::string, OpDef, std::less<>>;
 const OpTable& Table() {
   static const OpTable* const table = [] {
     auto* ops = new OpTable;
-    for (auto family : {LeafOps}) {
+    constexpr std::vector<OpDef> (*kFamilies[])() = {
+        LeafOps,
+    };
+    for (const auto family : kFamilies) {
       for (OpDef& def : family()) {
         std::string name = def.name;
         ops->emplace(std::move(name), std::move(def));
