@@ -37,7 +37,8 @@ Buffer MakeBuffer(std::string name, ElementType element, Shape shape);
 enum class ExprKind : uint8_t { kConst, kVar, kUnary, kBinary, kSelect, kCast, kLoad, kReduce };
 
 enum class UnaryOp : uint8_t {
-  kNeg, kNot, kBitNot, kAbs, kSign, kFloor, kCeil, kRound, kTrunc, kSqrt,
+  kNeg, kNot, kBitNot, kAbs, kSign, kSqrt,
+  kFloor, kCeil, kRound, kTrunc,  ///< kRound: half to even
   kExp, kExpm1, kLog, kLog1p, kSin, kCos, kTan, kAsin, kAcos, kAtan, kSinh, kCosh, kTanh,
   kAsinh, kAcosh, kAtanh, kErf, kSigmoid, kIsNan, kIsInf,
 };
@@ -105,8 +106,8 @@ Expr Binary(BinaryOp op, Expr a, Expr b);
 Expr Select(Expr condition, Expr if_true, Expr if_false);
 Expr Cast(ElementType to, Expr a);
 Expr Load(const Buffer& buffer, std::vector<Expr> indices);
-/// The reduction of `body` over the variables; its type is the body's. Over an extent of 0 it is
-/// the neutral element (0, 1, the largest, the smallest value of the type; +-inf for floats).
+/// The reduction of `body` over the variables; its type is the body's (bool: min and max only).
+/// Over an extent of 0 it is the neutral element (0, 1, the largest, the smallest value of the type; +-inf for floats).
 Expr Reduce(ReduceOp op, std::vector<Var> vars, Expr body);
 /// The value a reduction starts from.
 Expr NeutralElement(ReduceOp op, ElementType type);
@@ -131,9 +132,9 @@ inline Expr Ge(Expr a, Expr b) { return Binary(BinaryOp::kGe, a, b); }
 
 /// `expr` with every variable in `values` replaced. Bound reduction variables are left alone.
 Expr Substitute(const Expr& expr, const std::map<const Variable*, Expr>& values);
-/// Calls `visit` on every node, parents first.
+/// Calls `visit` on every node, parents first; shared nodes that have operands once.
 void Walk(const Expr& expr, const std::function<void(const Expr&)>& visit);
-/// Rebuilds bottom-up: `rewrite` may return a replacement or its argument.
+/// Rebuilds bottom-up: `rewrite` may return a replacement or its argument. Shared nodes stay shared.
 Expr Transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite);
 bool Uses(const Expr& expr, const Variable* var);
 
