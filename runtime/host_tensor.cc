@@ -16,8 +16,19 @@ struct DtypeRow {
 
 // In the order of kiln_dtype.
 constexpr std::array<DtypeRow, 13> kDtypes = {{
-    {"bool", 1}, {"i8", 1}, {"i16", 2}, {"i32", 4}, {"i64", 8}, {"u8", 1}, {"u16", 2}, {"u32", 4},
-    {"u64", 8}, {"f16", 2}, {"bf16", 2}, {"f32", 4}, {"f64", 8},
+    {"bool", 1},
+    {"i8", 1},
+    {"i16", 2},
+    {"i32", 4},
+    {"i64", 8},
+    {"u8", 1},
+    {"u16", 2},
+    {"u32", 4},
+    {"u64", 8},
+    {"f16", 2},
+    {"bf16", 2},
+    {"f32", 4},
+    {"f64", 8},
 }};
 
 constexpr int64_t kMaxTensorBytes = int64_t{1} << 48;
@@ -35,16 +46,14 @@ int64_t DtypeSize(int32_t dtype) { return IsDtype(dtype) ? kDtypes[dtype].size :
 absl::StatusOr<int64_t> TensorBytes(int32_t dtype, const std::vector<int64_t>& shape) {
   if (!IsDtype(dtype)) return absl::InvalidArgumentError(absl::StrCat("no such dtype: ", dtype));
   if (std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; })) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("negative extent in ", TypeText(dtype, shape)));
+    return absl::InvalidArgumentError(absl::StrCat("negative extent in ", TypeText(dtype, shape)));
   }
   // An extent of 0 makes the size 0, however large the others are.
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   int64_t bytes = DtypeSize(dtype);
   for (const int64_t extent : shape) {
     if (extent > kMaxTensorBytes / bytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor too large: ", TypeText(dtype, shape)));
+      return absl::InvalidArgumentError(absl::StrCat("tensor too large: ", TypeText(dtype, shape)));
     }
     bytes *= extent;
   }

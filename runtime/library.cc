@@ -146,9 +146,8 @@ absl::Status Library::FindDescriptor() {
   info_ = reinterpret_cast<decltype(&kiln_library)>(symbol)();
   if (info_ == nullptr) return Invalid("the library has no descriptor");
   if (info_->abi_version != KILN_ABI_VERSION) {
-    return absl::UnimplementedError(absl::StrCat("the library has ABI version ",
-                                                 info_->abi_version, ", this Kiln reads version ",
-                                                 KILN_ABI_VERSION));
+    return absl::UnimplementedError(absl::StrCat("the library has ABI version ", info_->abi_version,
+                                                 ", this Kiln reads version ", KILN_ABI_VERSION));
   }
   const absl::Status status = CheckLibraryInfo(*info_);
   return status.ok() ? status : Annotate("bad descriptor", status);

@@ -170,7 +170,9 @@ absl::StatusOr<Preamble> ParsePreamble(std::string_view start) {
   if (start.substr(0, kMagic.size()) != kMagic || start.size() < 10) {
     return absl::InvalidArgumentError("not a .npy file");
   }
-  const auto byte = [start](size_t i) { return static_cast<size_t>(static_cast<uint8_t>(start[i])); };
+  const auto byte = [start](size_t i) {
+    return static_cast<size_t>(static_cast<uint8_t>(start[i]));
+  };
   const size_t version = byte(6);
   if (version < 1 || version > 3) {
     return absl::UnimplementedError(absl::StrCat(".npy version ", version, " is not supported"));
@@ -201,7 +203,8 @@ std::vector<char> FromFortranOrder(const Header& header, const std::vector<char>
   return out;
 }
 
-// The header at the start of a file of `file_size` bytes, which holds exactly the array it describes.
+// The header at the start of a file of `file_size` bytes, which holds exactly the array it
+// describes.
 absl::StatusOr<Header> ParseStart(std::string_view start, uint64_t file_size) {
   const absl::StatusOr<Preamble> preamble = ParsePreamble(start);
   if (!preamble.ok()) return preamble.status();
@@ -214,9 +217,9 @@ absl::StatusOr<Header> ParseStart(std::string_view start, uint64_t file_size) {
   const absl::StatusOr<int64_t> bytes = TensorBytes(header->dtype, header->shape);
   if (!bytes.ok()) return bytes.status();
   if (file_size - end != static_cast<uint64_t>(*bytes)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("array ", TypeText(header->dtype, header->shape), " takes ", *bytes,
-                     " bytes, the file holds ", file_size - end));
+    return absl::InvalidArgumentError(absl::StrCat("array ", TypeText(header->dtype, header->shape),
+                                                   " takes ", *bytes, " bytes, the file holds ",
+                                                   file_size - end));
   }
   header->data_offset = end;
   return header;
@@ -224,16 +227,16 @@ absl::StatusOr<Header> ParseStart(std::string_view start, uint64_t file_size) {
 
 // The whole start of a version 1 file, padded with spaces so that the data lie at a multiple of 64.
 std::string FormatHeader(std::string_view descr, const std::vector<int64_t>& shape) {
-  std::string text = absl::StrCat("{'descr': '", std::string(descr),
-                                  "', 'fortran_order': False, 'shape': (");
+  std::string text =
+      absl::StrCat("{'descr': '", std::string(descr), "', 'fortran_order': False, 'shape': (");
   for (const int64_t extent : shape) absl::StrAppend(&text, extent, shape.size() == 1 ? "," : ", ");
   text += "), }";
   const size_t fixed = kMagic.size() + 4;
   text.append(63 - (fixed + text.size()) % 64, ' ');
   text += '\n';
   std::string header(kMagic);
-  header += {'\x01', '\x00', static_cast<char>(text.size() & 0xff),
-             static_cast<char>(text.size() >> 8)};
+  header +=
+      {'\x01', '\x00', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
   return header + text;
 }
 
@@ -274,9 +277,9 @@ absl::Status WriteNpy(const std::string& path, const HostTensor& tensor) {
   const absl::StatusOr<int64_t> bytes = TensorBytes(tensor.dtype, tensor.shape);
   if (!bytes.ok()) return bytes.status();
   if (static_cast<size_t>(*bytes) != tensor.bytes.size() || tensor.shape.size() > kMaxRank) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": a tensor ", TypeText(tensor.dtype, tensor.shape), " of ", tensor.bytes.size(),
-        " bytes cannot be written"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": a tensor ", TypeText(tensor.dtype, tensor.shape), " of ",
+                     tensor.bytes.size(), " bytes cannot be written"));
   }
   if (tensor.dtype == KILN_BF16) return WriteNpy(path, WidenBFloat16(tensor));
   const DescrRow* row = std::find_if(std::begin(kDescrs), std::end(kDescrs),

@@ -24,9 +24,9 @@ absl::Status CheckInput(const kiln_tensor_info& expected, const HostTensor& foun
                                                    TypeText(found.dtype, found.shape)));
   }
   if (found.bytes.size() != expected.bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("input '", expected.name, "': ",
-                                                   TypeText(expected), " takes ", expected.bytes,
-                                                   " bytes, found ", found.bytes.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("input '", expected.name, "': ", TypeText(expected), " takes ", expected.bytes,
+                     " bytes, found ", found.bytes.size()));
   }
   return absl::OkStatus();
 }

@@ -91,8 +91,8 @@ absl::StatusOr<FloatImage> Resize(const RgbImage& image, int64_t side) {
   const double ratio = static_cast<double>(side) / static_cast<double>(shorter);
   const double pixels = ratio * ratio * static_cast<double>(image.width * image.height);
   if (pixels > static_cast<double>(kMaxImagePixels)) {
-    return absl::InvalidArgumentError(absl::StrCat("resized to ", side, " the picture has over ",
-                                                   kMaxImagePixels, " pixels"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("resized to ", side, " the picture has over ", kMaxImagePixels, " pixels"));
   }
   const int64_t width = image.width * side / shorter;
   const int64_t height = image.height * side / shorter;
@@ -103,9 +103,8 @@ absl::StatusOr<FloatImage> Resize(const RgbImage& image, int64_t side) {
 absl::StatusOr<FloatImage> Crop(FloatImage image, int64_t side) {
   if (side == 0) return image;
   if (side > std::min(image.width, image.height)) {
-    return absl::InvalidArgumentError(absl::StrCat("a crop of ", side,
-                                                   " is larger than the picture, ", image.width,
-                                                   "x", image.height));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a crop of ", side, " is larger than the picture, ", image.width, "x", image.height));
   }
   const int64_t left = (image.width - side) / 2;
   const int64_t top = (image.height - side) / 2;
@@ -157,8 +156,7 @@ absl::StatusOr<HostTensor> LoadImage(const std::string& path, const ImageOptions
   if (!file.ok()) return file.status();
   absl::StatusOr<HostTensor> tensor = Convert(*file, options);
   if (tensor.ok()) return tensor;
-  return absl::Status(tensor.status().code(),
-                      absl::StrCat(path, ": ", tensor.status().message()));
+  return absl::Status(tensor.status().code(), absl::StrCat(path, ": ", tensor.status().message()));
 }
 
 }  // namespace kiln

@@ -8,8 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include <jpeglib.h>  // After <cstdio>, which it needs.
+// clang-format off: jpeglib.h needs FILE, and jerror.h needs jpeglib.h.
+#include <jpeglib.h>
 #include <jerror.h>
+// clang-format on
 
 #include "absl/strings/str_cat.h"
 
@@ -26,9 +28,8 @@ absl::Status Damaged(const char* format, const std::string& reason) {
 
 absl::Status CheckSize(uint64_t width, uint64_t height) {
   if (width >= 1 && height >= 1 && width <= kMaxImagePixels / height) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("picture of ", width, "x", height,
-                                                 " pixels; the limit is ", kMaxImagePixels,
-                                                 " in all"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "picture of ", width, "x", height, " pixels; the limit is ", kMaxImagePixels, " in all"));
 }
 
 void Allocate(uint64_t width, uint64_t height, RgbImage* image) {

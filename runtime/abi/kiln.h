@@ -68,8 +68,8 @@ typedef struct kiln_executor {
 typedef struct kiln_call {
   const void* const* inputs;
   void* const* outputs;
-  const void* parameters; /* base of the parameter block; NULL: the library's own */
-  void* workspace;        /* workspace_bytes, contents arbitrary; NULL if that is 0 */
+  const void* parameters;        /* base of the parameter block; NULL: the library's own */
+  void* workspace;               /* workspace_bytes, contents arbitrary; NULL if that is 0 */
   const kiln_executor* executor; /* NULL: everything runs on the calling thread */
 } kiln_call;
 
@@ -93,7 +93,7 @@ typedef struct kiln_function_info {
   int32_t num_outputs;
   const kiln_tensor_info* outputs;
   uint64_t workspace_bytes;
-  uint64_t workspace_alignment; /* a power of two */
+  uint64_t workspace_alignment;          /* a power of two */
   int32_t (*run)(const kiln_call* call); /* 0: done; other values are reserved for failures */
   int32_t num_steps;
   const kiln_step_info* steps;
@@ -112,7 +112,7 @@ typedef struct kiln_library_info {
   const kiln_tensor_info* parameters;
   const uint64_t* parameter_offsets; /* of each parameter, in bytes from the block's base */
   uint64_t parameters_bytes;         /* size of the whole block */
-  const void* parameters_data; /* the library's own block; NULL: each call must pass one */
+  const void* parameters_data;       /* the library's own block; NULL: each call must pass one */
 } kiln_library_info;
 
 /* The descriptor; valid for as long as the library is loaded. */

@@ -62,9 +62,7 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::Section::RunChunk(int64_t chunk) const {
   // count * t / chunks, without overflow.
-  const auto bound = [this](int64_t t) {
-    return count / chunks * t + count % chunks * t / chunks;
-  };
+  const auto bound = [this](int64_t t) { return count / chunks * t + count % chunks * t / chunks; };
   inside_task = true;
   task(argument, bound(chunk), bound(chunk + 1));
   inside_task = false;
