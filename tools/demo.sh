@@ -51,7 +51,7 @@ run $kiln run $demo/libnet.so --input input=$demo/input.npy --output-dir $demo/l
 step 'The library called from C'
 run cc -std=c99 -Wall -Werror -I. examples/run_library.c -ldl -o $demo/run_library
 run python3 tools/dev/tensors.py raw $demo/input.npy $demo/input.bin
-run $demo/run_library $demo/libnet.so $demo/input.bin $demo/output.bin
+run $demo/run_library $demo/libnet.so $demo/input.bin | tee $demo/output.txt
 
 cases=/usr/share/libonnx-testdata/data/pytorch-converted
 if [ -d $cases ]; then
@@ -60,4 +60,4 @@ if [ -d $cases ]; then
 fi
 
 step 'Are the answers the same?'
-run python3 tools/dev/tensors.py compare $demo/jit/output.npy $demo/library/output.npy $demo/output.bin
+run python3 tools/dev/tensors.py compare $demo/jit/output.npy $demo/library/output.npy $demo/output.txt

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Small jobs on float32 tensors in .npy files and raw .bin files, without numpy.
+"""Small jobs on float32 tensors without numpy: in .npy files, raw .bin files, or in the first line of a
+.txt file that reads "NAME: NUMBER NUMBER ...".
 
     tensors.py random FILE.npy EXTENT...       writes numbers from N(0, 1), always the same
     tensors.py raw FILE.npy FILE.bin           writes the elements alone, as a C program reads them
@@ -24,7 +25,10 @@ def floats(data):
 
 
 def read(path):
-    """The elements of a C-ordered float32 .npy file, or of a raw file."""
+    """The elements of a C-ordered float32 .npy file, of a raw file, or of a line of text."""
+    if path.endswith(".txt"):
+        numbers = pathlib.Path(path).read_text().partition("\n")[0].partition(":")[2]
+        return array("f", map(float, numbers.split()))
     data = pathlib.Path(path).read_bytes()
     if not data.startswith(b"\x93NUMPY"):
         return floats(data)
