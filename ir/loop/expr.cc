@@ -1,6 +1,7 @@
 #include "ir/loop/expr.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
@@ -210,6 +211,17 @@ void Walk(const Expr& expr, const std::function<void(const Expr&)>& visit) {
 Expr Transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite) {
   Memo memo;
   return TransformMemo(expr, rewrite, memo);
+}
+
+bool Equal(const Expr& a, const Expr& b) {
+  if (a.get() == b.get()) return true;
+  if (a->kind != b->kind || a->type != b->type || a->unary != b->unary ||
+      a->binary != b->binary || a->reduce != b->reduce || a->int_value != b->int_value ||
+      std::bit_cast<int64_t>(a->float_value) != std::bit_cast<int64_t>(b->float_value) ||
+      a->var != b->var || a->buffer != b->buffer || a->reduce_vars != b->reduce_vars) {
+    return false;
+  }
+  return std::equal(a->args.begin(), a->args.end(), b->args.begin(), b->args.end(), Equal);
 }
 
 bool Uses(const Expr& expr, const Variable* var) {

@@ -137,6 +137,8 @@ void Walk(const Expr& expr, const std::function<void(const Expr&)>& visit);
 /// Rebuilds bottom-up: `rewrite` may return a replacement or its argument. Shared nodes stay shared.
 Expr Transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite);
 bool Uses(const Expr& expr, const Variable* var);
+/// Whether the two are the same tree over the same variables and buffers.
+bool Equal(const Expr& a, const Expr& b);
 
 std::string ToString(const Expr& expr);
 

@@ -10,13 +10,13 @@ namespace {
 
 int Bits(ElementType type) { return static_cast<int>(8 * ByteSize(type)); }
 
-/// `value` rounded to `digits` significant bits, with subnormals below 2^min_exponent, and
+/// `value` rounded to `digits` significant bits, with subnormals below 2^(min_exponent-1), and
 /// overflow to infinity from `limit` on.
 double RoundToDigits(double value, int digits, int min_exponent, double limit) {
   if (value == 0 || !std::isfinite(value)) return value;
   int exponent;
   std::frexp(value, &exponent);
-  const int quantum = std::max(exponent - digits, min_exponent - digits + 1);
+  const int quantum = std::max(exponent, min_exponent) - digits;
   const double rounded = std::ldexp(std::nearbyint(std::ldexp(value, -quantum)), quantum);
   if (std::abs(rounded) < limit) return rounded;
   return std::copysign(std::numeric_limits<double>::infinity(), value);
