@@ -69,7 +69,7 @@ def little_endian(floats):
 class Weights:
     """Normal numbers by the million: one block is drawn, layers take scaled, rotated slices of it.
 
-    The block's length is a prime, so that no row of a weight matrix repeats an earlier one.
+    A layer reads on around the block, whose length is a prime: no row of a matrix repeats another.
     """
 
     BLOCK = 1048573
@@ -87,11 +87,11 @@ class Weights:
             self.scaled[key] = memoryview(
                 little_endian(array("f", [x * deviation for x in self.block])))
         source, chunks = self.scaled[key], []
+        start = self.random.randrange(self.BLOCK)
         while count > 0:
-            start = self.random.randrange(self.BLOCK)
             taken = min(count, self.BLOCK - start)
             chunks.append(source[4 * start:4 * (start + taken)])
-            count -= taken
+            count, start = count - taken, 0
         return chunks
 
     def uniform(self, count, low, high):
