@@ -34,6 +34,11 @@ class Attribute {
   const T& as() const {
     return std::get<T>(value_);
   }
+  /// Calls `visitor` with the value, in its own C++ type.
+  template <typename Visitor>
+  auto Visit(const Visitor& visitor) const {
+    return std::visit(visitor, value_);
+  }
   bool operator==(const Attribute&) const = default;
 
  private:

@@ -41,12 +41,12 @@ Status CompleteAttributes(const OpDef& def, AttributeMap& attributes) {
   return OkStatus();
 }
 
-// An SSA name holds letters, digits, '_', '.', '-', '/' and ':' only; the text form relies on it.
+// An SSA name holds letters, digits, '_', '.', '-' and '/' only; the text form relies on it.
 std::string SanitizeName(const std::string& hint) {
   std::string name;
   for (const char c : hint) {
     const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '_' || c == '.' || c == '-' || c == '/' || c == ':';
+                    c == '_' || c == '.' || c == '-' || c == '/';
     name += ok ? c : '_';
   }
   return name.empty() ? "v" : name;
@@ -58,6 +58,8 @@ StatusOr<Op*> Builder::Make(std::string_view kind, const std::vector<StatusOr<Op
                             AttributeMap attributes) {
   const OpDef* const def = FindOp(kind);
   if (def == nullptr) return InvalidInput("there is no op '", std::string(kind), "'");
+  if (def->traits & kRegion) return InvalidInput(def->name, ": a body is missing");
+  if (def->name == "input") return InvalidInput("input: is made by Builder::Input only");
   KILN_RETURN_IF_ERROR(CheckOperands(*def, operands.size()));
   std::unique_ptr<Op> op(new Op);
   op->def_ = def;
@@ -80,6 +82,7 @@ StatusOr<Op*> Builder::MakeRegion(std::string_view kind, const std::vector<Op*>&
     return InvalidInput(def->name, ": the body must have ", operands.size(),
                         " inputs and one output");
   }
+  KILN_RETURN_IF_ERROR(CheckOperands(*def, operands.size()));
   std::unique_ptr<Op> op(new Op);
   op->def_ = def;
   op->operands_ = operands;
@@ -92,7 +95,7 @@ StatusOr<Op*> Builder::MakeRegion(std::string_view kind, const std::vector<Op*>&
 StatusOr<Op*> Builder::Finish(std::unique_ptr<Op> op) {
   op->graph_ = graph_;
   KILN_ASSIGN_OR_RETURN(op->type_, op->def_->infer(*op));
-  KILN_RETURN_IF_ERROR(CheckedByteSize(op->type_.element, op->type_.shape).status());
+  KILN_RETURN_IF_ERROR(CheckedByteSize(op->type_).status());
   op->sources_ = sources_;
   op->name_ = graph_->UniqueName(SanitizeName(hint_.empty() ? op->def_->name : hint_));
   for (Op* const operand : op->operands_) operand->users_.push_back(op.get());
@@ -103,13 +106,13 @@ StatusOr<Op*> Builder::Finish(std::unique_ptr<Op> op) {
 }
 
 StatusOr<Op*> Builder::Input(const std::string& name, TensorType type) {
-  KILN_RETURN_IF_ERROR(CheckedByteSize(type.element, type.shape).status());
+  KILN_RETURN_IF_ERROR(CheckedByteSize(type).status());
   std::unique_ptr<Op> op(new Op);
   op->def_ = FindOp("input");
   op->graph_ = graph_;
   op->type_ = std::move(type);
   op->sources_ = {name};
-  op->name_ = graph_->UniqueName(SanitizeName(name));
+  op->name_ = graph_->UniqueName(SanitizeName(hint_.empty() ? name : hint_));
   Op* const result = op.get();
   // Inputs stand first, in the order they were made.
   const auto position =

@@ -33,7 +33,8 @@ class Builder {
   /// A region op. `body` has one input per operand, of the operand's type, and one output.
   StatusOr<Op*> MakeRegion(std::string_view kind, const std::vector<Op*>& operands,
                            std::unique_ptr<Graph> body, AttributeMap attributes = {});
-  /// A graph input; its SSA name and its public name are `name`.
+  /// A graph input of public name `name` (its first source); the SSA name is derived from the hint
+  /// or else from it.
   StatusOr<Op*> Input(const std::string& name, TensorType type);
   /// Reads the module's parameter `name`.
   StatusOr<Op*> Parameter(const std::string& name);

@@ -25,6 +25,9 @@ class Graph;
 class Module;
 struct OpDef;
 
+/// How deep bodies of region ops nest; a function itself is at depth 0.
+inline constexpr int kMaxRegionDepth = 32;
+
 class Op {
  public:
   const OpDef& def() const { return *def_; }

@@ -200,16 +200,18 @@ Tensor Tensor::Reshaped(Shape shape) const {
   return tensor;
 }
 
-const std::string& Tensor::hash() const {
-  if (hash_.empty()) {
-    const XXH128_hash_t digest = XXH3_128bits(bytes_.data(), bytes_.size());
-    static constexpr char kHex[] = "0123456789abcdef";
-    std::string text;
-    for (const uint64_t half : {digest.high64, digest.low64}) {
-      for (int shift = 60; shift >= 0; shift -= 4) text += kHex[(half >> shift) & 15];
-    }
-    hash_ = std::move(text);
+std::string ContentHash(std::span<const char> bytes) {
+  const XXH128_hash_t digest = XXH3_128bits(bytes.data(), bytes.size());
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (const uint64_t half : {digest.high64, digest.low64}) {
+    for (int shift = 60; shift >= 0; shift -= 4) text += kHex[(half >> shift) & 15];
   }
+  return text;
+}
+
+const std::string& Tensor::hash() const {
+  if (hash_.empty()) hash_ = ContentHash(bytes_);
   return hash_;
 }
 

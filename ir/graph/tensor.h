@@ -46,7 +46,7 @@ class Tensor {
   /// The same bytes under another shape of as many elements (row-major only).
   Tensor Reshaped(Shape shape) const;
 
-  /// 32 hex digits, XXH3-128 of the bytes.
+  /// ContentHash of the bytes.
   const std::string& hash() const;
   /// Equal type and equal content.
   bool operator==(const Tensor& other) const;
@@ -57,6 +57,9 @@ class Tensor {
   std::span<const char> bytes_;
   mutable std::string hash_;
 };
+
+/// 32 hex digits, XXH3-128 of `bytes`.
+std::string ContentHash(std::span<const char> bytes);
 
 /// Reads and writes one element of any element type as double or int64; conversions to narrower
 /// types round to nearest (floats) or wrap (integers).

@@ -34,6 +34,7 @@ constexpr std::array<ElementInfo, kNumElementTypes> kElements = {{
 const ElementInfo& Info(ElementType type) { return kElements[static_cast<size_t>(type)]; }
 
 constexpr int64_t kMaxBytes = int64_t{1} << 48;
+constexpr int64_t kMaxBlockSize = 4096;
 
 }  // namespace
 
@@ -56,6 +57,9 @@ int64_t ElementCount(const Shape& shape) {
 }
 
 StatusOr<int64_t> CheckedByteSize(ElementType type, const Shape& shape) {
+  if (shape.size() > kMaxRank) {
+    return InvalidInput("a tensor has at most ", kMaxRank, " dimensions, found ", shape.size());
+  }
   int64_t bytes = ByteSize(type);
   bool empty = false;
   for (const int64_t extent : shape) {
@@ -71,6 +75,28 @@ StatusOr<int64_t> CheckedByteSize(ElementType type, const Shape& shape) {
     bytes *= extent;
   }
   return empty ? 0 : bytes;
+}
+
+StatusOr<int64_t> CheckedByteSize(const TensorType& type) {
+  KILN_ASSIGN_OR_RETURN(const int64_t bytes, CheckedByteSize(type.element, type.shape));
+  const Layout& layout = type.layout;
+  if (layout.IsRowMajor()) return bytes;
+  const auto error = [&] {
+    return InvalidInput("layout ", layout.ToString(), " does not fit shape ",
+                        FormatInts(type.shape));
+  };
+  std::vector<int> sorted = layout.order;
+  std::sort(sorted.begin(), sorted.end());
+  if (!sorted.empty() && sorted.size() != type.shape.size()) return error();
+  for (size_t d = 0; d < sorted.size(); ++d) {
+    if (sorted[d] != static_cast<int>(d)) return error();
+  }
+  if (layout.blocks.size() > kMaxRank) return error();
+  for (const Layout::Block& block : layout.blocks) {
+    if (block.dim < 0 || block.dim >= type.rank()) return error();
+    if (block.size < 1 || block.size > kMaxBlockSize) return error();
+  }
+  return CheckedByteSize(type.element, layout.PhysicalShape(type.shape));
 }
 
 std::vector<int64_t> RowMajorStrides(const Shape& shape) {

@@ -33,8 +33,11 @@ using Shape = std::vector<int64_t>;
 /// Product of the dimensions (1 for rank 0). The shape must have passed CheckedByteSize.
 int64_t ElementCount(const Shape& shape);
 
-/// The bytes of a tensor of this shape; an error when a dimension is negative or a product
-/// overflows 2^48 bytes (no real tensor comes near).
+inline constexpr int kMaxRank = 32;
+
+/// The bytes of a row-major tensor of this shape; an error when it has more than kMaxRank
+/// dimensions, when one is negative, or when a product overflows 2^48 bytes (no real tensor comes
+/// near).
 StatusOr<int64_t> CheckedByteSize(ElementType type, const Shape& shape);
 
 /// Row-major strides in elements.
@@ -75,6 +78,10 @@ struct TensorType {
   /// "f32[1,3,224,224]", with the layout appended when it is not row-major.
   std::string ToString() const;
 };
+
+/// CheckedByteSize for a type with any layout: the bytes in memory; an error when the shape is too
+/// large or the layout does not fit it (not a permutation, a block of a dimension that is absent).
+StatusOr<int64_t> CheckedByteSize(const TensorType& type);
 
 /// The numpy broadcast of two shapes, aligned at the right; an error names both shapes.
 StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b);
