@@ -1,5 +1,5 @@
-// The reference interpreter: runs a graph op by op with the definitions' `evaluate`. Naive, obvious,
-// in double precision; the oracle of all tests and the engine of constant folding.
+// The reference interpreter: runs a graph op by op with the definitions' `evaluate`. Naive,
+// obvious, in double precision; the oracle of all tests and the engine of constant folding.
 #pragma once
 
 #include <span>

@@ -15,7 +15,17 @@ namespace kiln {
 /// double.
 class Attribute {
  public:
-  enum class Kind { kBool, kInt, kDouble, kString, kInts, kDoubles, kElementType, kLayout, kTensor };
+  enum class Kind {
+    kBool,
+    kInt,
+    kDouble,
+    kString,
+    kInts,
+    kDoubles,
+    kElementType,
+    kLayout,
+    kTensor
+  };
 
   Attribute(bool value) : value_(value) {}
   Attribute(int value) : value_(int64_t{value}) {}

@@ -27,8 +27,7 @@ Status CompleteAttributes(const OpDef& def, AttributeMap& attributes) {
     }
     if (it->kind != value.kind()) {
       return InvalidInput(def.name, ": attribute '", name, "' must be of kind ",
-                          std::string(Name(it->kind)), ", found ",
-                          std::string(Name(value.kind())));
+                          std::string(Name(it->kind)), ", found ", std::string(Name(value.kind())));
     }
   }
   for (const AttributeDef& attribute : def.attributes) {

@@ -104,8 +104,8 @@ class Comparison {
   }
 
   bool SameBody(const Graph& a, const Graph& b) {
-    return SameGraph(a, b) && SameText("body outputs", a.outputs()[0].value->name(),
-                                       b.outputs()[0].value->name());
+    return SameGraph(a, b) &&
+           SameText("body outputs", a.outputs()[0].value->name(), b.outputs()[0].value->name());
   }
 
   bool SameOperands(const Op& a, const Op& b) {

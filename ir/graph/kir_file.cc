@@ -11,7 +11,8 @@ StatusOr<std::unique_ptr<Module>> LoadKir(const std::string& path) {
   KILN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
   KILN_ASSIGN_OR_RETURN(const auto side_file, OpenSideFileOf(path));
   auto module = ParseModule({file->bytes().data(), file->bytes().size()}, side_file.get());
-  if (!module.ok()) return Status(module.status().code(), StrCat(path, ":", Message(module.status())));
+  if (!module.ok())
+    return Status(module.status().code(), StrCat(path, ":", Message(module.status())));
   return module;
 }
 

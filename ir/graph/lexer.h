@@ -9,11 +9,11 @@ namespace kiln {
 
 enum class TokenKind {
   kEnd,
-  kIdentifier,  ///< [A-Za-z_][A-Za-z0-9_]*
-  kNumber,      ///< starts with a digit or `-`: 3, -0.5, 1e-05, 0x7fc00001, -inf; not yet checked
-  kString,      ///< "..." with the escapes of Quote
-  kValue,       ///< %name
-  kPunctuation, ///< one of ( ) { } [ ] , : = | @ or ->
+  kIdentifier,   ///< [A-Za-z_][A-Za-z0-9_]*
+  kNumber,       ///< starts with a digit or `-`: 3, -0.5, 1e-05, 0x7fc00001, -inf; not yet checked
+  kString,       ///< "..." with the escapes of Quote
+  kValue,        ///< %name
+  kPunctuation,  ///< one of ( ) { } [ ] , : = | @ or ->
   kInvalid,
 };
 

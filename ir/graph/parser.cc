@@ -183,8 +183,8 @@ StatusOr<std::vector<std::string>> Parser::ParseSources() {
     return OkStatus();
   }));
   if (sources.empty() || sources.size() > kMaxSources) {
-    return TextReader::ErrorAt(at, StrCat("expected 1 to ", kMaxSources, " names, found ",
-                                          sources.size()));
+    return TextReader::ErrorAt(
+        at, StrCat("expected 1 to ", kMaxSources, " names, found ", sources.size()));
   }
   return sources;
 }
@@ -192,8 +192,8 @@ StatusOr<std::vector<std::string>> Parser::ParseSources() {
 StatusOr<Op*> Parser::Find(const Scope& scope, const Token& name) const {
   const auto it = scope.find(name.text);
   if (it == scope.end()) {
-    return TextReader::ErrorAt(name, StrCat("expected a value defined above, found ",
-                                            name.Describe()));
+    return TextReader::ErrorAt(name,
+                               StrCat("expected a value defined above, found ", name.Describe()));
   }
   return it->second;
 }
@@ -206,8 +206,8 @@ Status Parser::ParseAttributes(const OpDef& def, AttributeMap& attributes) {
     const auto it = std::find_if(def.attributes.begin(), def.attributes.end(),
                                  [&](const AttributeDef& a) { return a.name == name; });
     if (it == def.attributes.end()) {
-      return TextReader::ErrorAt(at, StrCat("expected an attribute of ", def.name, ", found '",
-                                            name, "'"));
+      return TextReader::ErrorAt(
+          at, StrCat("expected an attribute of ", def.name, ", found '", name, "'"));
     }
     KILN_RETURN_IF_ERROR(reader_.Expect("="));
     KILN_ASSIGN_OR_RETURN(Attribute value, reader_.Value(it->kind));
@@ -226,9 +226,8 @@ StatusOr<Statement> Parser::ParseStatement(const Scope& scope) {
   }
   KILN_RETURN_IF_ERROR(reader_.Expect("="));
   statement.kind = reader_.token();
-  const OpDef* const def = statement.kind.kind == TokenKind::kIdentifier
-                               ? FindOp(statement.kind.text)
-                               : nullptr;
+  const OpDef* const def =
+      statement.kind.kind == TokenKind::kIdentifier ? FindOp(statement.kind.text) : nullptr;
   if (def == nullptr) return reader_.Error("an op");
   reader_.Take();
   KILN_RETURN_IF_ERROR(reader_.Expect("("));
@@ -275,8 +274,7 @@ Status Parser::ParseOp(Graph& graph, Scope& scope, int depth) {
     op = builder.MakeRegion(statement.kind.text, statement.operands, std::move(body),
                             std::move(statement.attributes));
   } else {
-    op = builder.Make(statement.kind.text,
-                      {statement.operands.begin(), statement.operands.end()},
+    op = builder.Make(statement.kind.text, {statement.operands.begin(), statement.operands.end()},
                       std::move(statement.attributes));
   }
   KILN_RETURN_IF_ERROR(Located(statement.kind, op.status()));

@@ -37,8 +37,8 @@ uint64_t AlignUp(uint64_t offset) { return (offset + kAlignment - 1) / kAlignmen
 
 bool IsHash(const std::string& text) {
   return text.size() == kHashDigits && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 void PackHash(const std::string& digits, unsigned char* bytes) {

@@ -113,9 +113,8 @@ void StoreDouble(ElementType type, char* address, double value) {
     case ElementType::kBool: return Store<uint8_t>(address, value != 0);
     case ElementType::kU64:
       if (value >= 9223372036854775808.0) {
-        return Store(address, value >= 18446744073709551616.0
-                                  ? std::numeric_limits<uint64_t>::max()
-                                  : static_cast<uint64_t>(value));
+        return Store(address, value >= 18446744073709551616.0 ? std::numeric_limits<uint64_t>::max()
+                                                              : static_cast<uint64_t>(value));
       }
       return StoreInt(type, address, SaturatingInt(value));
     default: return StoreInt(type, address, SaturatingInt(value));

@@ -35,7 +35,9 @@ class Tensor {
   bool known() const { return type_.bytes() == 0 || bytes_.data() != nullptr; }
   std::span<const char> bytes() const { return bytes_; }
   template <typename T>
-  const T* data() const { return reinterpret_cast<const T*>(bytes_.data()); }
+  const T* data() const {
+    return reinterpret_cast<const T*>(bytes_.data());
+  }
 
   /// Element `i` in memory order, whatever the element type. Requires known().
   double GetDouble(int64_t i) const;

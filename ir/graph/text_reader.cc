@@ -11,9 +11,7 @@ namespace kiln {
 TextReader::TextReader(std::string_view text, const SideFile* side_file)
     : lexer_(text), side_file_(side_file), token_(lexer_.Next()), lookahead_(lexer_.Next()) {}
 
-Token TextReader::Take() {
-  return std::exchange(token_, std::exchange(lookahead_, lexer_.Next()));
-}
+Token TextReader::Take() { return std::exchange(token_, std::exchange(lookahead_, lexer_.Next())); }
 
 bool TextReader::At(std::string_view punctuation) const {
   return token_.kind == TokenKind::kPunctuation && token_.text == punctuation;
@@ -150,8 +148,7 @@ StatusOr<TensorType> TextReader::Type() {
   TensorType type;
   KILN_ASSIGN_OR_RETURN(type.element, Element());
   KILN_ASSIGN_OR_RETURN(type.shape, Ints());
-  const bool body =
-      lookahead_.kind == TokenKind::kPunctuation && lookahead_.text == "(";
+  const bool body = lookahead_.kind == TokenKind::kPunctuation && lookahead_.text == "(";
   if (At("{") && !body) {
     KILN_ASSIGN_OR_RETURN(type.layout, ReadLayout());
   }
@@ -178,8 +175,8 @@ StatusOr<Tensor> TextReader::Dense(const TensorType& type) {
     return OkStatus();
   }));
   if (bytes.size() != expected) {
-    return ErrorAt(at, StrCat("expected ", expected / size, " elements, found ",
-                              bytes.size() / size));
+    return ErrorAt(at,
+                   StrCat("expected ", expected / size, " elements, found ", bytes.size() / size));
   }
   return Tensor(type, std::move(bytes));
 }

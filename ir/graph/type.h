@@ -16,7 +16,19 @@
 namespace kiln {
 
 enum class ElementType : uint8_t {
-  kBool, kI8, kI16, kI32, kI64, kU8, kU16, kU32, kU64, kF16, kBF16, kF32, kF64,
+  kBool,
+  kI8,
+  kI16,
+  kI32,
+  kI64,
+  kU8,
+  kU16,
+  kU32,
+  kU64,
+  kF16,
+  kBF16,
+  kF32,
+  kF64,
 };
 inline constexpr int kNumElementTypes = 13;
 
@@ -24,9 +36,9 @@ inline constexpr int kNumElementTypes = 13;
 std::string_view Name(ElementType type);
 std::optional<ElementType> ParseElementType(std::string_view name);
 int64_t ByteSize(ElementType type);
-bool IsFloat(ElementType type);     ///< f16, bf16, f32, f64
-bool IsInteger(ElementType type);   ///< i8..u64, not bool
-bool IsSigned(ElementType type);    ///< i8..i64 and the floats
+bool IsFloat(ElementType type);    ///< f16, bf16, f32, f64
+bool IsInteger(ElementType type);  ///< i8..u64, not bool
+bool IsSigned(ElementType type);   ///< i8..i64 and the floats
 
 using Shape = std::vector<int64_t>;
 

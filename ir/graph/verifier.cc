@@ -17,8 +17,8 @@ Status Broken(int invariant, const Pieces&... pieces) {
 
 bool IsSsaName(const std::string& name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '.' || c == '-' || c == '/';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-' || c == '/';
   });
 }
 
@@ -27,8 +27,8 @@ Status CheckTensor(const Tensor& tensor) {
     return Broken(2, Message(bytes.status()));
   }
   if (tensor.known() && static_cast<int64_t>(tensor.bytes().size()) != tensor.type().bytes()) {
-    return Broken(2, "a tensor of type ", tensor.type().ToString(), " has ",
-                  tensor.bytes().size(), " bytes");
+    return Broken(2, "a tensor of type ", tensor.type().ToString(), " has ", tensor.bytes().size(),
+                  " bytes");
   }
   return OkStatus();
 }
@@ -67,8 +67,7 @@ Status CheckType(const Op& op) {
   const auto inferred = op.def().infer(op);
   if (!inferred.ok()) return Broken(10, Message(inferred.status()));
   if (*inferred != op.type()) {
-    return Broken(10, "the type is ", op.type().ToString(), ", inferred is ",
-                  inferred->ToString());
+    return Broken(10, "the type is ", op.type().ToString(), ", inferred is ", inferred->ToString());
   }
   return OkStatus();
 }
