@@ -14,6 +14,13 @@ const OpTable& Table() {
     auto* ops = new OpTable;
     constexpr std::vector<OpDef> (*kFamilies[])() = {
         LeafOps,
+        ElementwiseUnaryOps,
+        ElementwiseBinaryOps,
+        ActivationOps,
+        MovementOps,
+        SliceOps,
+        GatherOps,
+        ScatterOps,
     };
     for (const auto family : kFamilies) {
       for (OpDef& def : family()) {

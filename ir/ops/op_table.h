@@ -9,6 +9,13 @@
 
 namespace kiln {
 
-std::vector<OpDef> LeafOps();  // leaf.cc: input, parameter, constant, fusion
+std::vector<OpDef> LeafOps();               // input, parameter, constant, fusion
+std::vector<OpDef> ElementwiseUnaryOps();   // functions of one operand, clip, cast
+std::vector<OpDef> ElementwiseBinaryOps();  // arithmetic, comparisons, logic, where
+std::vector<OpDef> ActivationOps();         // relu, elu, gelu, ...
+std::vector<OpDef> MovementOps();           // reshape, transpose, broadcast, relayout, iota
+std::vector<OpDef> SliceOps();              // slice, concat, pad
+std::vector<OpDef> GatherOps();             // gather, gather_elements, gather_nd
+std::vector<OpDef> ScatterOps();            // scatter_elements, scatter_nd
 
 }  // namespace kiln

@@ -88,6 +88,13 @@ Status CheckLayout(const Op& op, const Layout& layout, ElementType element, cons
   return CheckShape(op, element, layout.PhysicalShape(shape));
 }
 
+Status CheckRowMajor(const Op& op) {
+  for (const Op* const operand : op.operands()) {
+    if (!operand->type().layout.IsRowMajor()) return OpError(op, "operands must be row-major");
+  }
+  return OkStatus();
+}
+
 Status CheckSameElement(const Op& op) {
   for (const Op* const operand : op.operands()) {
     if (operand->element() != op.operand(0)->element()) {

@@ -36,6 +36,9 @@ Status CheckShape(const Op& op, ElementType element, const Shape& shape);
 /// dimension and a size of at least 1, and the padded tensor is not too large.
 Status CheckLayout(const Op& op, const Layout& layout, ElementType element, const Shape& shape);
 
+/// Requires row-major operands: for ops that see the bytes and not only the elements.
+Status CheckRowMajor(const Op& op);
+
 /// Requires that all operands have the element type of the first.
 Status CheckSameElement(const Op& op);
 Status CheckFloat(const Op& op, size_t operand = 0);

@@ -1,0 +1,57 @@
+// Scalar semantics of the loop IR: what each operator does to one value. Floats are computed in
+// double precision whatever their type, integers are int64 wrapped to their type after each step;
+// only casts round. Total: no operation traps, whatever its operands.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ir/loop/expr.h"
+#include "ir/support/status.h"
+
+namespace kiln {
+
+/// One value; the type that goes with it says which member holds it. u64 is held by its bits.
+union Scalar {
+  double f;   ///< of a float type
+  int64_t i;  ///< of an integer type or bool
+};
+
+/// `op` on a value of type `type`; the result is of that type (bool for kIsNan and kIsInf).
+Scalar ApplyUnary(loop::UnaryOp op, ElementType type, Scalar a);
+/// `op` on two values of type `type`; the result is of that type (bool for comparisons).
+Scalar ApplyBinary(loop::BinaryOp op, ElementType type, Scalar a, Scalar b);
+/// Floats to integers truncate towards zero and saturate at 64 bits, then wrap (NaN gives 0); to
+/// bool is "not 0"; to f16, bf16 and f32 rounds to nearest even.
+Scalar ApplyCast(ElementType from, ElementType to, Scalar value);
+/// The value of a constant expression.
+Scalar ConstantValue(const loop::ExprNode& constant);
+
+/// An expression compiled once and run for many elements: straight-line code with one register for
+/// each distinct node, so shared subexpressions are computed once. Both sides of a select are
+/// computed, which is harmless because loads have no index here.
+class ScalarProgram {
+ public:
+  /// `expr` consists of constants, unary, binary, select and cast nodes, and of loads from
+  /// `inputs`, which are buffers of rank 0. Anything else is an internal error.
+  static StatusOr<ScalarProgram> Compile(const loop::Expr& expr,
+                                         std::span<const loop::Buffer> inputs);
+
+  /// The value for one element; `inputs` in the order given to Compile.
+  Scalar Run(std::span<const Scalar> inputs);
+
+ private:
+  struct Instruction {
+    loop::ExprKind kind;
+    loop::UnaryOp unary{};
+    loop::BinaryOp binary{};
+    ElementType type{};         // of the arguments
+    ElementType result_type{};
+    int args[3] = {0, 0, 0};    // registers; kLoad: the number of the input
+  };
+  std::vector<Instruction> code_;   // instruction i writes register i
+  std::vector<Scalar> registers_;   // constants are there from the start
+};
+
+}  // namespace kiln

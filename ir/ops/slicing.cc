@@ -1,0 +1,272 @@
+// Ops that cut tensors along their dimensions and join them: slice, concat, pad.
+#include <algorithm>
+
+#include "ir/eval/scalar.h"
+#include "ir/ops/op_table.h"
+#include "ir/ops/shape_util.h"
+
+namespace kiln {
+
+namespace {
+
+using loop::Expr;
+using Indices = std::vector<Expr>;
+using Operands = std::span<const Array* const>;
+
+// ---- slice
+
+// Requires that a dimension of `extent` holds start, start + stride, ... (`size` of them).
+Status CheckSliceDim(const Op& op, int64_t extent, int64_t start, int64_t size, int64_t stride) {
+  if (stride == 0) return OpError(op, "strides must not be 0");
+  if (size < 0) return OpError(op, "sizes must not be negative, found ", size);
+  if (size == 0) return OkStatus();
+  KILN_ASSIGN_OR_RETURN(const int64_t length, CheckedMul(op, size - 1, stride));
+  KILN_ASSIGN_OR_RETURN(const int64_t last, CheckedAdd(op, start, length));
+  if (std::min(start, last) >= 0 && std::max(start, last) < extent) return OkStatus();
+  return OpError(op, "elements ", start, " to ", last, " are outside of a dimension of ", extent);
+}
+
+StatusOr<TensorType> InferSlice(const Op& op) {
+  const TensorType& x = op.operand(0)->type();
+  for (const char* const name : {"starts", "sizes", "strides"}) {
+    KILN_RETURN_IF_ERROR(CheckLength(op, name, op.Ints(name).size(), x.shape.size()));
+  }
+  for (size_t d = 0; d < x.shape.size(); ++d) {
+    KILN_RETURN_IF_ERROR(CheckSliceDim(op, x.shape[d], op.Ints("starts")[d], op.Ints("sizes")[d],
+                                       op.Ints("strides")[d]));
+  }
+  return TensorType{x.element, op.Ints("sizes"), x.layout};
+}
+
+Status EvaluateSlice(const Op& op, Operands operands, Array& result) {
+  const Array& x = *operands[0];
+  std::vector<int64_t> source(x.shape.size());
+  for (Index index(result.shape); index.valid(); index.Next()) {
+    for (size_t d = 0; d < source.size(); ++d) {
+      source[d] = op.Ints("starts")[d] + index[d] * op.Ints("strides")[d];
+    }
+    result.CopyElement(index.linear(), x, Offset(x.shape, source));
+  }
+  return OkStatus();
+}
+
+Expr SliceElement(const Op& op, const Reader& read, const Indices& index) {
+  Indices source;
+  for (size_t d = 0; d < index.size(); ++d) {
+    source.push_back(Expr(op.Ints("starts")[d]) + index[d] * Expr(op.Ints("strides")[d]));
+  }
+  return read(0, source);
+}
+
+OpDef Slice() {
+  using Kind = Attribute::Kind;
+  return {.name = "slice",
+          .doc = "A box of x with steps: y[i] = x[starts + i strides]. All of it lies inside of x.",
+          .operands = {{"x"}},
+          .attributes = {{"starts", Kind::kInts, {}, "the first element, one per dimension"},
+                         {"sizes", Kind::kInts, {}, "the result's shape"},
+                         {"strides", Kind::kInts, {}, "the steps: any integers but 0"}},
+          .traits = kMovement,
+          .infer = InferSlice,
+          .evaluate = EvaluateSlice,
+          .element = SliceElement};
+}
+
+// ---- concat
+
+StatusOr<TensorType> InferConcat(const Op& op) {
+  TensorType type = op.operand(0)->type();
+  const int64_t axis = op.Int("axis");
+  KILN_RETURN_IF_ERROR(CheckSameElement(op));
+  KILN_RETURN_IF_ERROR(CheckAxis(op, "axis", axis, type.rank()));
+  int64_t extent = 0;
+  for (const Op* const operand : op.operands()) {
+    Shape other = operand->shape();
+    if (other.size() != type.shape.size()) return OpError(op, "operands must have the same rank");
+    KILN_ASSIGN_OR_RETURN(extent, CheckedAdd(op, extent, other[axis]));
+    other[axis] = type.shape[axis];
+    if (other != type.shape) return OpError(op, "operands must be alike but for axis ", axis);
+    if (operand->type().layout != type.layout) type.layout = {};
+  }
+  type.shape[axis] = extent;
+  KILN_RETURN_IF_ERROR(CheckLayout(op, type.layout, type.element, type.shape));
+  return type;
+}
+
+Status EvaluateConcat(const Op& op, Operands operands, Array& result) {
+  const int64_t axis = op.Int("axis");
+  int64_t start = 0;
+  for (const Array* const x : operands) {
+    for (Index index(x->shape); index.valid(); index.Next()) {
+      std::vector<int64_t> target = index.values();
+      target[axis] += start;
+      result.CopyElement(Offset(result.shape, target), *x, index.linear());
+    }
+    start += x->shape[axis];
+  }
+  return OkStatus();
+}
+
+// A part of a concat: operand number and where it starts on the axis.
+struct Part {
+  size_t operand;
+  int64_t start;
+};
+
+// Finds the operand that holds `index` by bisection, so that the depth stays logarithmic.
+Expr SelectPart(std::span<const Part> parts, const Reader& read, const Indices& index,
+                int64_t axis) {
+  if (parts.size() == 1) {
+    Indices source = index;
+    source[axis] = source[axis] - Expr(parts[0].start);
+    return read(parts[0].operand, source);
+  }
+  const size_t half = parts.size() / 2;
+  return Select(Lt(index[axis], Expr(parts[half].start)),
+                SelectPart(parts.first(half), read, index, axis),
+                SelectPart(parts.subspan(half), read, index, axis));
+}
+
+Expr ConcatElement(const Op& op, const Reader& read, const Indices& index) {
+  const int64_t axis = op.Int("axis");
+  std::vector<Part> parts;
+  int64_t start = 0;
+  for (size_t k = 0; k < op.operands().size(); ++k) {
+    const int64_t extent = op.operand(k)->shape()[axis];
+    if (extent > 0) parts.push_back({k, start});
+    start += extent;
+  }
+  if (parts.empty()) parts.push_back({0, 0});  // never run
+  return SelectPart(parts, read, index, axis);
+}
+
+OpDef Concat() {
+  return {.name = "concat",
+          .doc = "The operands one after another along `axis`; their other extents are equal.",
+          .operands = {{"x", /*variadic=*/true}},
+          .attributes = {{"axis", Attribute::Kind::kInt, {}, "the dimension they are joined on"}},
+          .traits = kMovement,
+          .infer = InferConcat,
+          .evaluate = EvaluateConcat,
+          .element = ConcatElement};
+}
+
+// ---- pad
+
+StatusOr<TensorType> InferPad(const Op& op) {
+  const TensorType& x = op.operand(0)->type();
+  KILN_RETURN_IF_ERROR(CheckChoice(op, "mode", {"constant", "reflect", "edge", "wrap"}));
+  KILN_RETURN_IF_ERROR(CheckLength(op, "low", op.Ints("low").size(), x.shape.size()));
+  KILN_RETURN_IF_ERROR(CheckLength(op, "high", op.Ints("high").size(), x.shape.size()));
+  constexpr int64_t kLimit = int64_t{1} << 48;  // as for shapes: the sums below cannot overflow
+  TensorType type{x.element, {}, x.layout};
+  for (size_t d = 0; d < x.shape.size(); ++d) {
+    KILN_RETURN_IF_ERROR(CheckRange(op, "low", op.Ints("low")[d], -kLimit, kLimit));
+    KILN_RETURN_IF_ERROR(CheckRange(op, "high", op.Ints("high")[d], -kLimit, kLimit));
+    const int64_t extent = x.shape[d] + op.Ints("low")[d] + op.Ints("high")[d];
+    if (extent < 0) {
+      return OpError(op, "dimension ", d, " would have the negative extent ", extent);
+    }
+    if (x.shape[d] == 0 && extent > 0 && op.String("mode") != "constant") {
+      return OpError(op, "dimension ", d, " is empty: there is nothing to repeat");
+    }
+    type.shape.push_back(extent);
+  }
+  KILN_RETURN_IF_ERROR(CheckShape(op, type.element, type.shape));
+  KILN_RETURN_IF_ERROR(CheckLayout(op, type.layout, type.element, type.shape));
+  return type;
+}
+
+// Where the padded position i (counted from x's start) is read in a dimension of n, by walking.
+int64_t SourceOf(const std::string& mode, int64_t i, int64_t n) {
+  if (mode == "edge" || n == 1) return std::clamp<int64_t>(i, 0, n - 1);
+  const int64_t period = mode == "wrap" ? n : 2 * (n - 1);
+  i %= period;
+  if (i < 0) i += period;
+  return i < n ? i : period - i;
+}
+
+Status EvaluatePad(const Op& op, Operands operands, Array& result) {
+  const Array& x = *operands[0];
+  const std::string& mode = op.String("mode");
+  const Scalar fill = ApplyCast(ElementType::kF64, result.element, {.f = op.Double("value")});
+  std::vector<int64_t> source(x.shape.size());
+  for (Index index(result.shape); index.valid(); index.Next()) {
+    bool inside = true;
+    for (size_t d = 0; d < source.size(); ++d) {
+      source[d] = index[d] - op.Ints("low")[d];
+      if (mode != "constant") source[d] = SourceOf(mode, source[d], x.shape[d]);
+      inside = inside && source[d] >= 0 && source[d] < x.shape[d];
+    }
+    if (inside) {
+      result.CopyElement(index.linear(), x, Offset(x.shape, source));
+    } else if (result.is_float()) {
+      result.floats[index.linear()] = fill.f;
+    } else {
+      result.ints[index.linear()] = fill.i;
+    }
+  }
+  return OkStatus();
+}
+
+// The position read for the padded position `i`, for the modes that repeat x.
+Expr RepeatedIndex(const std::string& mode, const Expr& i, int64_t n) {
+  if (mode == "edge" || n == 1) return Max(Min(i, Expr(n - 1)), Expr(0));
+  if (mode == "wrap") return FloorMod(i, Expr(n));
+  const Expr phase = FloorMod(i, Expr(2 * (n - 1)));  // up to n - 1 and back again
+  return Min(phase, Expr(2 * (n - 1)) - phase);
+}
+
+Expr PadConstant(const Op& op, const Reader& read, const Indices& source) {
+  const ElementType type = ComputeType(op.element());
+  const double value = op.Double("value");
+  Expr inside;
+  const auto require = [&inside](const Expr& condition) {
+    inside = inside.defined() ? And(inside, condition) : condition;
+  };
+  for (size_t d = 0; d < source.size(); ++d) {
+    if (op.Ints("low")[d] > 0) require(Ge(source[d], Expr(0)));
+    if (op.Ints("high")[d] > 0) require(Lt(source[d], Expr(op.operand(0)->shape()[d])));
+  }
+  if (!inside.defined()) return read(0, source);
+  const Scalar fill = ApplyCast(ElementType::kF64, type, {.f = value});
+  return Select(inside, read(0, source),
+                IsFloat(type) ? loop::Const(type, value) : loop::ConstInt(type, fill.i));
+}
+
+Expr PadElement(const Op& op, const Reader& read, const Indices& index) {
+  const std::string& mode = op.String("mode");
+  Indices source;
+  for (size_t d = 0; d < index.size(); ++d) {
+    const int64_t low = op.Ints("low")[d];
+    source.push_back(index[d] - Expr(low));
+    if (mode != "constant" && (low > 0 || op.Ints("high")[d] > 0)) {
+      source[d] = RepeatedIndex(mode, source[d], op.operand(0)->shape()[d]);
+    }
+  }
+  return mode == "constant" ? PadConstant(op, read, source) : read(0, source);
+}
+
+OpDef Pad() {
+  using Kind = Attribute::Kind;
+  return {.name = "pad",
+          .doc = "Extends (or, where negative, crops) each dimension at both ends. What is added is "
+                 "`value` (\"constant\"), the mirror image without the edge itself (\"reflect\"), "
+                 "the edge (\"edge\") or the other end (\"wrap\").",
+          .operands = {{"x"}},
+          .attributes = {{"low", Kind::kInts, {}, "elements added before, one per dimension"},
+                         {"high", Kind::kInts, {}, "elements added behind, one per dimension"},
+                         {"mode", Kind::kString, "constant",
+                          "\"constant\", \"reflect\", \"edge\" or \"wrap\""},
+                         {"value", Kind::kDouble, 0.0, "the constant, cast to the element type"}},
+          .traits = kMovement,
+          .infer = InferPad,
+          .evaluate = EvaluatePad,
+          .element = PadElement};
+}
+
+}  // namespace
+
+std::vector<OpDef> SliceOps() { return {Slice(), Concat(), Pad()}; }
+
+}  // namespace kiln
