@@ -1,6 +1,6 @@
-// Scalar semantics of the loop IR: what each operator does to one value. Floats are computed in
-// double precision whatever their type, integers are int64 wrapped to their type after each step;
-// only casts round. Total: no operation traps, whatever its operands.
+// Values of the reference evaluation of the loop IR, and straight-line programs over them. The
+// operators are those of ir/loop/scalar.h: floats in double precision whatever their type (only
+// casts round), integers wrapped to their type. Nothing traps, whatever the operands.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ union Scalar {
 Scalar ApplyUnary(loop::UnaryOp op, ElementType type, Scalar a);
 /// `op` on two values of type `type`; the result is of that type (bool for comparisons).
 Scalar ApplyBinary(loop::BinaryOp op, ElementType type, Scalar a, Scalar b);
-/// Floats to integers truncate towards zero and saturate at 64 bits, then wrap (NaN gives 0); to
-/// bool is "not 0"; to f16, bf16 and f32 rounds to nearest even.
+/// Floats to integers truncate and saturate (NaN gives 0); to bool is "not 0"; to narrower floats
+/// rounds to nearest even; integers wrap.
 Scalar ApplyCast(ElementType from, ElementType to, Scalar value);
 /// The value of a constant expression.
 Scalar ConstantValue(const loop::ExprNode& constant);

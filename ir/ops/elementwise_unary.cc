@@ -2,7 +2,6 @@
 // the cast. Activations are in activations.cc.
 #include <cmath>
 #include <limits>
-#include <optional>
 
 #include "ir/ops/elementwise.h"
 #include "ir/ops/op_table.h"
@@ -14,6 +13,8 @@ namespace {
 
 using loop::Expr;
 using loop::UnaryOp;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // The row of an op that is one operator of the loop IR.
 ElementwiseRow Function(std::string name, Accepts accepts, UnaryOp op, std::string doc,
@@ -69,8 +70,7 @@ Expr IsInf(const Op& op, std::span<const Expr> x) {
   const bool positive = op.Bool("detect_positive");
   if (negative && positive) return Unary(UnaryOp::kIsInf, x[0]);
   if (!negative && !positive) return loop::Bool(false);
-  const double infinity = std::numeric_limits<double>::infinity();
-  return Eq(x[0], ConstLike(x[0], positive ? infinity : -infinity));
+  return Eq(x[0], ConstLike(x[0], positive ? kInfinity : -kInfinity));
 }
 
 Expr Cast(const Op& op, std::span<const Expr> x) {
@@ -80,47 +80,15 @@ Expr Cast(const Op& op, std::span<const Expr> x) {
   return loop::Cast(to, x[0]);
 }
 
-// The smallest and the largest value of an integer type.
-double Lowest(ElementType type) {
-  return IsSigned(type) ? -std::ldexp(1.0, static_cast<int>(8 * ByteSize(type) - 1)) : 0;
-}
-double Beyond(ElementType type) {
-  return std::ldexp(1.0, static_cast<int>(8 * ByteSize(type)) - (IsSigned(type) ? 1 : 0));
-}
-
-// The integer constant `bound`, which is at least Lowest(type) and below Beyond(type).
-Expr IntegerBound(ElementType type, double bound) {
-  const bool high = bound >= 9223372036854775808.0;  // u64: an int64 holds its bits
-  return loop::ConstInt(type, high ? static_cast<int64_t>(static_cast<uint64_t>(bound))
-                                   : static_cast<int64_t>(bound));
-}
-
-// A bound that no value of an integer type reaches is left out; one that is beyond all values on
-// the other side is moved to the type's last value.
-Expr ClipInteger(const Expr& x, double low, double high) {
-  const ElementType type = x.type();
-  const bool u64 = type == ElementType::kU64;
-  const Expr last = loop::ConstInt(
-      type, IsSigned(type) ? static_cast<int64_t>((uint64_t{1} << (8 * ByteSize(type) - 1)) - 1)
-            : u64          ? -1
-                           : (int64_t{1} << (8 * ByteSize(type))) - 1);
-  Expr y = x;
-  if (std::ceil(low) >= Beyond(type)) {
-    y = last;
-  } else if (low > Lowest(type)) {
-    y = Max(y, IntegerBound(type, std::ceil(low)));
-  }
-  if (std::floor(high) < Lowest(type)) return IntegerBound(type, Lowest(type));
-  return high < Beyond(type) ? Min(y, IntegerBound(type, std::floor(high))) : y;
-}
-
+// Integer bounds are rounded inwards; making them constants of the type moves those beyond its range
+// to its ends.
 Expr Clip(const Op& op, std::span<const Expr> x) {
+  const bool integer = !IsFloat(x[0].type());
   const double low = op.Double("min");
   const double high = op.Double("max");
-  if (!IsFloat(x[0].type())) return ClipInteger(x[0], low, high);
   Expr y = x[0];
-  if (low != -std::numeric_limits<double>::infinity()) y = Max(y, ConstLike(y, low));
-  if (high != std::numeric_limits<double>::infinity()) y = Min(y, ConstLike(y, high));
+  if (low != -kInfinity) y = Max(y, ConstLike(y, integer ? std::ceil(low) : low));
+  if (high != kInfinity) y = Min(y, ConstLike(y, integer ? std::floor(high) : high));
   return y;
 }
 
@@ -133,7 +101,6 @@ Status CheckClip(const Op& op) {
 
 std::vector<OpDef> ElementwiseUnaryOps() {
   using Kind = Attribute::Kind;
-  const double infinity = std::numeric_limits<double>::infinity();
   std::vector<ElementwiseRow> rows = Functions();
   rows.push_back({.name = "reciprocal",
                   .doc = "y = 1 / x.",
@@ -145,8 +112,8 @@ std::vector<OpDef> ElementwiseUnaryOps() {
                          "and limited to the type's range.",
                   .operands = {{"x"}},
                   .formula = Clip,
-                  .attributes = {{"min", Kind::kDouble, -infinity, "the lower bound"},
-                                 {"max", Kind::kDouble, infinity, "the upper bound"}},
+                  .attributes = {{"min", Kind::kDouble, -kInfinity, "the lower bound"},
+                                 {"max", Kind::kDouble, kInfinity, "the upper bound"}},
                   .check = CheckClip});
   rows.push_back({.name = "is_nan",
                   .doc = "y = true where x is not a number.",
@@ -163,8 +130,9 @@ std::vector<OpDef> ElementwiseUnaryOps() {
                                  {"detect_positive", Kind::kBool, true, "whether +inf counts"}},
                   .result = BoolResult});
   rows.push_back({.name = "cast",
-                  .doc = "y = x as a value of type `to`. Floats to integers truncate; to bool is "
-                         "x != 0; to narrower floats rounds to nearest even.",
+                  .doc = "y = x as a value of type `to`. Floats to integers truncate and "
+                         "saturate; to bool is x != 0; to narrower floats rounds to nearest even; "
+                         "integers wrap.",
                   .operands = {{"x"}},
                   .accepts = Accepts::kAny,
                   .formula = Cast,
