@@ -75,7 +75,7 @@ StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& 
     if (mapped == MAP_FAILED) return SystemError(path, "cannot map");
     data = static_cast<const char*>(mapped);
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
+  return std::make_shared<const MappedFile>(data, size);
 }
 
 MappedFile::~MappedFile() {

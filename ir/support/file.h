@@ -16,6 +16,8 @@ class MappedFile {
  public:
   /// NotFound when there is no such file; InvalidInput when it is none that can be read.
   static StatusOr<std::shared_ptr<const MappedFile>> Open(const std::string& path);
+  /// Takes over a mapping.
+  MappedFile(const char* data, size_t size) : data_(data), size_(size) {}
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -23,7 +25,6 @@ class MappedFile {
   std::span<const char> bytes() const { return {data_, size_}; }
 
  private:
-  MappedFile(const char* data, size_t size) : data_(data), size_(size) {}
   const char* data_;
   size_t size_;
 };
