@@ -85,8 +85,8 @@ StatusOr<TensorType> InferConv(const Op& op) {
     return OpError(op, "the ", w[0], " output channels must divide into groups=", groups);
   }
   if (x[1] % groups != 0 || x[1] / groups != w[1]) {
-    return OpError(op, "weights of ", w[1], " channels in groups=", groups, " need ",
-                   groups, " times as many input channels, found ", x[1]);
+    return OpError(op, "weights of ", w[1], " channels in groups=", groups, " need ", groups,
+                   " times as many input channels, found ", x[1]);
   }
   return TensorType{op.operand(0)->element(), WindowShape(x[0], w[0], MakeWindow(op, Kernel(op)))};
 }
@@ -293,7 +293,9 @@ std::vector<AttributeDef> ConvAttributes() {
 
 std::vector<OpDef> ConvOps() {
   std::vector<AttributeDef> transpose_attributes = ConvAttributes();
-  transpose_attributes.push_back({"output_padding", Attribute::Kind::kInts, {},
+  transpose_attributes.push_back({"output_padding",
+                                  Attribute::Kind::kInts,
+                                  {},
                                   "extra extent at the high end of each dimension, >= 0"});
   std::vector<OpDef> ops;
   ops.push_back({.name = "conv",

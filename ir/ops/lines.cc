@@ -41,7 +41,9 @@ std::vector<Expr> Delinearize(const Expr& linear, const Shape& shape) {
     const bool outermost = std::all_of(shape.begin(), shape.begin() + static_cast<int64_t>(d),
                                        [](int64_t extent) { return extent == 1; });
     const Expr position = FloorDiv(linear, inner);
-    index[d] = shape[d] == 1 ? Expr(0) : outermost ? position : FloorMod(position, shape[d]);
+    index[d] = shape[d] == 1 ? Expr(0)
+               : outermost   ? position
+                             : FloorMod(position, std::max<int64_t>(1, shape[d]));
     inner *= std::max<int64_t>(1, shape[d]);
   }
   return index;

@@ -134,8 +134,7 @@ StatusOr<Op*> DecomposeBatchNorm(Builder& b, const Op& op) {
                       variance = op.operand(4);
   Shape per_channel(x->shape().size() - 1, 1);
   per_channel[0] = x->shape()[1];
-  const auto factor =
-      b.Div(scale, b.Make("sqrt", {b.AddScalar(variance, op.Double("epsilon"))}));
+  const auto factor = b.Div(scale, b.Make("sqrt", {b.AddScalar(variance, op.Double("epsilon"))}));
   const auto offset = b.Sub(bias, b.Mul(mean, factor));
   return b.Add(b.Mul(x, b.Reshape(factor, per_channel)), b.Reshape(offset, per_channel));
 }
@@ -164,7 +163,8 @@ Status EvaluateLayerNorm(const Op& op, std::span<const Array* const> in, Array& 
     for (int64_t i = 0; i < count; ++i) squares += (x[start + i] - mean) * (x[start + i] - mean);
     const double variance = squares / static_cast<double>(count);
     const double deviation = std::sqrt(variance + op.Double("epsilon"));
-    for (int64_t i = 0; i < count; ++i) result.floats[start + i] = (x[start + i] - mean) / deviation;
+    for (int64_t i = 0; i < count; ++i)
+      result.floats[start + i] = (x[start + i] - mean) / deviation;
   }
   return OkStatus();
 }
@@ -191,12 +191,12 @@ Stmt LayerNormOfLine(const Op& op, const NestContext& context, const Lines& line
   const Expr deviation = Unary(UnaryOp::kSqrt, variance + Const(type, op.Double("epsilon")));
   const Expr normal = (x(l) - Load(mean, {0})) * Load(scale, {0});
   const std::vector<Expr> at = lines.At({l.begin(), l.end()}, 0);
-  return Alloc(
-      mean, Alloc(scale, loop::Block({
-                             Store(mean, {0}, Reduce(ReduceOp::kSum, j, x(j)) * inverse_count),
-                             Store(scale, {0}, Const(type, 1) / deviation),
-                             ForAll(l, context.Store(context.result, at, normal)),
-                         })));
+  return Alloc(mean,
+               Alloc(scale, loop::Block({
+                                Store(mean, {0}, Reduce(ReduceOp::kSum, j, x(j)) * inverse_count),
+                                Store(scale, {0}, Const(type, 1) / deviation),
+                                ForAll(l, context.Store(context.result, at, normal)),
+                            })));
 }
 
 StatusOr<Stmt> LayerNormNest(const Op& op, const NestContext& context) {
@@ -248,16 +248,16 @@ std::vector<OpDef> NormalizationOps() {
                  .attributes = {Epsilon()},
                  .infer = InferBatchNorm,
                  .decompose = DecomposeBatchNorm});
-  ops.push_back({.name = "layer_norm",
-                 .doc = "y = (x - mean) / sqrt(variance + epsilon), with mean and variance taken "
-                        "over the dimensions from `axis` on.",
-                 .operands = {{"x"}},
-                 .attributes = {{"axis", Kind::kInt, {},
-                                 "the first dimension of those normalised over"},
-                                Epsilon()},
-                 .infer = InferLayerNorm,
-                 .evaluate = EvaluateLayerNorm,
-                 .nest = LayerNormNest});
+  ops.push_back(
+      {.name = "layer_norm",
+       .doc = "y = (x - mean) / sqrt(variance + epsilon), with mean and variance taken "
+              "over the dimensions from `axis` on.",
+       .operands = {{"x"}},
+       .attributes = {{"axis", Kind::kInt, {}, "the first dimension of those normalised over"},
+                      Epsilon()},
+       .infer = InferLayerNorm,
+       .evaluate = EvaluateLayerNorm,
+       .nest = LayerNormNest});
   ops.push_back({.name = "instance_norm",
                  .doc = "y = (x - mean) / sqrt(variance + epsilon), with mean and variance taken "
                         "over the spatial dimensions of each channel of each batch element.",

@@ -156,8 +156,7 @@ loop::Stmt FindLargestStmt(const Op& op, const NestContext& context,
   const Reader read = [&](size_t k, const std::vector<Expr>& at) {
     return context.Load(context.operands[k], at);
   };
-  const loop::Buffer best =
-      loop::MakeBuffer("best", ComputeType(op.operand(0)->element()), {1});
+  const loop::Buffer best = loop::MakeBuffer("best", ComputeType(op.operand(0)->element()), {1});
   const WindowTap tap = MakeTap(window, index);
   const Expr largest = Reduce(ReduceOp::kMax, tap.vars, ReadTap(tap, read, index, Lowest));
 
@@ -170,16 +169,16 @@ loop::Stmt FindLargestStmt(const Op& op, const NestContext& context,
     offset = offset * window[d].input + again.input_index[d];
   }
   const int64_t channel = ElementCount(WindowInput(window));
-  Expr first = Reduce(ReduceOp::kMin, again.vars,
-                      Select(AndAlso(again.in_bounds, found), offset, channel));
+  Expr first =
+      Reduce(ReduceOp::kMin, again.vars, Select(AndAlso(again.in_bounds, found), offset, channel));
   const loop::Buffer position = loop::MakeBuffer("position", ElementType::kI64, {1});
   const Expr at = Load(position, {0});
   const Expr start = (index[0] * op.shape()[1] + index[1]) * channel;
   const Expr flat = start + (op.Int("storage_order") == 1 ? ColumnMajor<Expr>(window, at) : at);
-  return Alloc(best, Alloc(position, loop::Block({Store(best, {0}, largest),
-                                                  Store(position, {0}, first),
-                                                  Store(context.result, index,
-                                                        Select(Lt(at, channel), flat, -1))})));
+  return Alloc(
+      best, Alloc(position,
+                  loop::Block({Store(best, {0}, largest), Store(position, {0}, first),
+                               Store(context.result, index, Select(Lt(at, channel), flat, -1))})));
 }
 
 StatusOr<loop::Stmt> MaxPoolIndicesNest(const Op& op, const NestContext& context) {
@@ -364,8 +363,9 @@ std::vector<OpDef> PoolOps() {
                  .evaluate = EvaluateAvgPool,
                  .element = AvgPoolElement});
   ops.push_back({.name = "lp_pool",
-                 .doc = "The p-norm of each window over x [N, C, spatial...]: (sum of |x|^p)^(1/p). "
-                        "Extents as in max_pool.",
+                 .doc =
+                     "The p-norm of each window over x [N, C, spatial...]: (sum of |x|^p)^(1/p). "
+                     "Extents as in max_pool.",
                  .operands = {{"x"}},
                  .attributes = std::move(lp_attributes),
                  .infer = InferLpPool,

@@ -139,24 +139,27 @@ Expr MeanElement(const Op& op, const Reader& read, const std::vector<Expr>& inde
 }
 
 OpDef ReduceDef(std::string name, std::string doc, ReduceOp reduce) {
-  return {.name = std::move(name),
-          .doc = std::move(doc),
-          .operands = {{"x"}},
-          .attributes = {{"axes", Attribute::Kind::kInts, {},
-                          "the dimensions to reduce over, increasing; none: the op is the identity"},
-                         {"keep_dims", Attribute::Kind::kBool, Attribute(true),
-                          "keep reduced dimensions with extent 1"}},
-          .traits = kReduction,
-          .infer = InferReduce,
-          .evaluate =
-              [reduce](const Op& op, std::span<const Array* const> in, Array& result) {
-                EvaluateReduce(op, reduce, *in[0], result);
-                return OkStatus();
-              },
-          .element =
-              [reduce](const Op& op, const Reader& read, const std::vector<Expr>& index) {
-                return ReduceElement(op, reduce, read, index);
-              }};
+  return {
+      .name = std::move(name),
+      .doc = std::move(doc),
+      .operands = {{"x"}},
+      .attributes = {{"axes",
+                      Attribute::Kind::kInts,
+                      {},
+                      "the dimensions to reduce over, increasing; none: the op is the identity"},
+                     {"keep_dims", Attribute::Kind::kBool, Attribute(true),
+                      "keep reduced dimensions with extent 1"}},
+      .traits = kReduction,
+      .infer = InferReduce,
+      .evaluate =
+          [reduce](const Op& op, std::span<const Array* const> in, Array& result) {
+            EvaluateReduce(op, reduce, *in[0], result);
+            return OkStatus();
+          },
+      .element =
+          [reduce](const Op& op, const Reader& read, const std::vector<Expr>& index) {
+            return ReduceElement(op, reduce, read, index);
+          }};
 }
 
 }  // namespace

@@ -94,27 +94,24 @@ struct SoftmaxLines {
 // The exponentials are stored in the result and then scaled in place.
 Stmt SoftmaxOfLines(const SoftmaxLines& line) {
   const loop::Buffer scale = line.lines.Local("scale", line.peak->element);
-  const Stmt exponentials = line.ForEachElement([&](const Expr& j, const Expr& lane) {
-    return Unary(UnaryOp::kExp, line.Shifted(j, lane));
-  });
+  const Stmt exponentials = line.ForEachElement(
+      [&](const Expr& j, const Expr& lane) { return Unary(UnaryOp::kExp, line.Shifted(j, lane)); });
   const Stmt find_scale = line.lines.ForEachLane([&](const Expr& lane) {
     const loop::Var j = line.AxisVar();
     const Expr sum = Reduce(ReduceOp::kSum, {j}, line.Result(j, lane));
     return Store(scale, {lane}, loop::Const(scale->element, 1) / sum);
   });
-  const Stmt scaled = line.ForEachElement([&](const Expr& j, const Expr& lane) {
-    return line.Result(j, lane) * Load(scale, {lane});
-  });
-  return Alloc(line.peak, Alloc(scale, loop::Block({line.FindPeak(), exponentials, find_scale,
-                                                    scaled})));
+  const Stmt scaled = line.ForEachElement(
+      [&](const Expr& j, const Expr& lane) { return line.Result(j, lane) * Load(scale, {lane}); });
+  return Alloc(line.peak,
+               Alloc(scale, loop::Block({line.FindPeak(), exponentials, find_scale, scaled})));
 }
 
 Stmt LogSoftmaxOfLines(const SoftmaxLines& line) {
   const loop::Buffer log_sum = line.lines.Local("log_sum", line.peak->element);
   const Stmt find_log_sum = line.lines.ForEachLane([&](const Expr& lane) {
     const loop::Var j = line.AxisVar();
-    const Expr sum =
-        Reduce(ReduceOp::kSum, {j}, Unary(UnaryOp::kExp, line.Shifted(j, lane)));
+    const Expr sum = Reduce(ReduceOp::kSum, {j}, Unary(UnaryOp::kExp, line.Shifted(j, lane)));
     return Store(log_sum, {lane}, Unary(UnaryOp::kLog, sum));
   });
   const Stmt shifted = line.ForEachElement([&](const Expr& j, const Expr& lane) {
@@ -125,9 +122,8 @@ Stmt LogSoftmaxOfLines(const SoftmaxLines& line) {
 
 template <Stmt (*kBody)(const SoftmaxLines&)>
 StatusOr<Stmt> SoftmaxNest(const Op& op, const NestContext& context) {
-  return ForEachLine(op.shape(), {op.Int("axis")}, [&](const Lines& lines) {
-    return kBody(SoftmaxLines{op, context, lines});
-  });
+  return ForEachLine(op.shape(), {op.Int("axis")},
+                     [&](const Lines& lines) { return kBody(SoftmaxLines{op, context, lines}); });
 }
 
 const std::vector<AttributeDef>& SoftmaxAttributes() {
