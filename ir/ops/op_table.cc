@@ -21,6 +21,16 @@ const OpTable& Table() {
         SliceOps,
         GatherOps,
         ScatterOps,
+        ReduceOps,
+        ArgReduceOps,
+        ScanOps,
+        TopKOps,
+        MatmulOps,
+        ConvOps,
+        PoolOps,
+        SoftmaxOps,
+        NormalizationOps,
+        ResizeOps,
     };
     for (const auto family : kFamilies) {
       for (OpDef& def : family()) {

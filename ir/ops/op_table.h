@@ -17,5 +17,15 @@ std::vector<OpDef> MovementOps();           // reshape, transpose, broadcast, re
 std::vector<OpDef> SliceOps();              // slice, concat, pad
 std::vector<OpDef> GatherOps();             // gather, gather_elements, gather_nd
 std::vector<OpDef> ScatterOps();            // scatter_elements, scatter_nd
+std::vector<OpDef> ReduceOps();             // reduce_sum, reduce_mean, reduce_max, ...
+std::vector<OpDef> ArgReduceOps();          // argmax, argmin
+std::vector<OpDef> ScanOps();               // cumsum
+std::vector<OpDef> TopKOps();               // top_k_values, top_k_indices
+std::vector<OpDef> MatmulOps();             // matmul
+std::vector<OpDef> ConvOps();               // conv, conv_transpose
+std::vector<OpDef> PoolOps();               // max_pool, max_pool_indices, avg_pool, lp_pool
+std::vector<OpDef> SoftmaxOps();            // softmax, log_softmax
+std::vector<OpDef> NormalizationOps();      // lrn, batch_norm, layer_norm, instance_norm
+std::vector<OpDef> ResizeOps();             // resize
 
 }  // namespace kiln
