@@ -1,0 +1,82 @@
+// eliminate-common-subexpressions: two ops of one kind with equal attributes and the same operands
+// (in any order, where the op is commutative) are one op; equal constants are one constant.
+//
+// Ops with a body are left alone: they are made at the end of the pipeline, from ops that have
+// been through here. Parameters are named storage: two of them are never one by their values alone
+// (eliminate-dead-code merges equal frozen ones), but two reads of one are.
+#include <algorithm>
+#include <unordered_map>
+
+#include "ir/graph/op_def.h"
+#include "ir/graph/printer.h"
+#include "passes/graph/graph_passes.h"
+#include "passes/rewrite.h"
+
+namespace kiln {
+
+namespace {
+
+constexpr char kName[] = "eliminate-common-subexpressions";
+
+void Mix(size_t& hash, size_t value) {
+  hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+}
+
+// The operands, in an order that does not matter where it does not matter.
+std::vector<Op*> CanonicalOperands(const Op& op) {
+  std::vector<Op*> operands = op.operands();
+  if (op.HasTrait(kCommutative)) std::sort(operands.begin(), operands.end());
+  return operands;
+}
+
+size_t Hash(const Op& op) {
+  size_t hash = std::hash<const void*>()(&op.def());
+  for (const Op* const operand : CanonicalOperands(op)) Mix(hash, std::hash<const void*>()(operand));
+  for (const auto& [name, value] : op.attributes()) Mix(hash, std::hash<std::string>()(Print(value)));
+  return hash;
+}
+
+bool SameValue(const Op& a, const Op& b) {
+  return &a.def() == &b.def() && a.type() == b.type() &&
+         CanonicalOperands(a) == CanonicalOperands(b) && a.attributes() == b.attributes();
+}
+
+StatusOr<bool> EliminateIn(Graph& graph, PassContext& context) {
+  std::unordered_multimap<size_t, Op*> seen;
+  bool changed = false;
+  for (Op* const op : graph.Snapshot()) {
+    if (op->HasTrait(kRegion) || op->Is("input") || !context.Allow(kName, *op)) continue;
+    const size_t hash = Hash(*op);
+    const auto [begin, end] = seen.equal_range(hash);
+    const auto same =
+        std::find_if(begin, end, [op](const auto& entry) { return SameValue(*entry.second, *op); });
+    if (same == end) {
+      seen.emplace(hash, op);
+      continue;
+    }
+    context.Fired(kName, *op,
+                  StrCat(Describe(*op), " is the same value as ", Describe(*same->second)));
+    graph.ReplaceAllUses(op, same->second);
+    graph.Erase(op);
+    changed = true;
+  }
+  return changed;
+}
+
+}  // namespace
+
+Pass EliminateCommonSubexpressions() {
+  return {.name = kName,
+          .doc = "computes equal values once",
+          .rules = {},
+          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
+            bool changed = false;
+            for (const auto& function : module.functions()) {
+              KILN_ASSIGN_OR_RETURN(const bool fired, EliminateIn(*function, context));
+              changed |= fired;
+            }
+            return changed;
+          }};
+}
+
+}  // namespace kiln

@@ -1,0 +1,174 @@
+// fuse-conv-relu: the elementwise ops behind a contraction become its epilogue, applied to the
+// accumulators before they are stored.
+//
+//   relu(conv(x, w) + bias + residual) = fusion(x, w, bias, residual)
+//
+// In general: a contraction c, and elementwise ops of c's shape that depend on c through each other
+// only; their other operands are available before and broadcast to that shape (bias, scale,
+// residual). The chain may fork and join inside (y * sigmoid(y)), but one op alone is seen from
+// outside. Constants of one element go into the body.
+//
+// Refused: a result that something else reads too (the epilogue would be computed twice, or the
+// plain result stored beside it), a wider result (each product would be computed many times over),
+// and an operand that itself waits for the contraction.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "ir/graph/op_def.h"
+#include "passes/graph/fusion.h"
+#include "passes/graph/graph_passes.h"
+
+namespace kiln {
+
+namespace {
+
+constexpr char kName[] = "fuse-conv-relu";
+
+// The ops of a graph by position; fused ones leave a hole, their fusion takes the exit's place.
+struct OpOrder {
+  explicit OpOrder(const Graph& graph) : ops(graph.Snapshot()) {
+    for (size_t i = 0; i < ops.size(); ++i) position[ops[i]] = i;
+  }
+  size_t LastUse(const Op& op) const {
+    size_t last = 0;
+    for (const Op* const user : op.users()) last = std::max(last, position.at(user));
+    return last;
+  }
+  void Fuse(const std::vector<Op*>& group, Op* fusion) {
+    const size_t exit = position.at(group.back());
+    for (const Op* const op : group) {
+      ops[position.at(op)] = nullptr;
+      position.erase(op);
+    }
+    ops[exit] = fusion;
+    position[fusion] = exit;
+  }
+
+  std::vector<Op*> ops;
+  std::map<const Op*, size_t> position;
+};
+
+// `contraction` and the elementwise ops behind it that could share its kernel, in graph order; the
+// group may still be seen from outside in several places.
+std::vector<Op*> GrowEpilogue(Op* contraction, const OpOrder& order) {
+  std::vector<Op*> group = {contraction};
+  std::set<const Op*> inside = {contraction};
+  std::set<const Op*> waiting;  // ops outside that depend on the group
+  size_t last = order.LastUse(*contraction);
+  const auto is_waiting = [&](const Op* operand) { return waiting.contains(operand); };
+  const auto is_inside = [&](const Op* operand) { return inside.contains(operand); };
+  for (size_t i = order.position.at(contraction) + 1; i <= last; ++i) {
+    Op* const op = order.ops[i];
+    if (op == nullptr) continue;
+    const auto& operands = op->operands();
+    const bool waits = std::any_of(operands.begin(), operands.end(), is_waiting);
+    if (!waits && std::none_of(operands.begin(), operands.end(), is_inside)) continue;
+    const bool joins = !waits && op->HasTrait(kElementwise) && group.size() < kMaxGroupOps &&
+                       op->shape() == contraction->shape();
+    if (joins) {
+      group.push_back(op);
+      inside.insert(op);
+      last = std::max(last, order.LastUse(*op));
+    } else {
+      waiting.insert(op);
+    }
+  }
+  return group;
+}
+
+// The ops of `group` up to `exit` that `exit` depends on.
+std::vector<Op*> GroupOf(const Op* exit, const std::vector<Op*>& group) {
+  std::set<const Op*> needed = {exit};
+  std::vector<Op*> part;
+  for (auto it = group.rbegin(); it != group.rend(); ++it) {
+    if (!needed.contains(*it)) continue;
+    part.push_back(*it);
+    needed.insert((*it)->operands().begin(), (*it)->operands().end());
+  }
+  std::reverse(part.begin(), part.end());
+  return part;
+}
+
+// Whether only the last op of `group` is seen from outside, and the group is within bounds.
+bool IsClosed(const std::vector<Op*>& group) {
+  const std::set<const Op*> inside(group.begin(), group.end());
+  for (const Op* const op : group) {
+    if (op == group.back()) continue;
+    if (op->graph()->IsOutput(op)) return false;
+    for (const Op* const user : op->users()) {
+      if (!inside.contains(user)) return false;
+    }
+  }
+  return WrittenSize(group) <= kMaxWrittenSize && GroupOperands(group).size() <= kMaxGroupOperands;
+}
+
+// The largest closed part of what GrowEpilogue found; the contraction alone at least.
+std::vector<Op*> ClosedEpilogue(Op* contraction, const OpOrder& order) {
+  const std::vector<Op*> group = GrowEpilogue(contraction, order);
+  for (auto exit = group.rbegin(); exit != group.rend(); ++exit) {
+    std::vector<Op*> part = GroupOf(*exit, group);
+    if (part.front() == contraction && IsClosed(part)) return part;
+  }
+  return {contraction};
+}
+
+// Says why the epilogue ends at `exit` although elementwise ops follow.
+void RemarkOnEnd(const Op& contraction, const Op& exit, PassContext& context) {
+  for (const Op* const next : exit.users()) {
+    if (!next->HasTrait(kElementwise)) continue;
+    std::string why = OtherUse(exit, *next);
+    if (next->shape() != contraction.shape()) {
+      why = StrCat("its result is ", next->type().ToString(), ", not ",
+                   contraction.type().ToString());
+    } else if (why.empty()) {
+      why = "an operand waits for the contraction, or the group would be too large";
+    }
+    context.Refused(kName, contraction, StrCat(Describe(contraction), " not fused with ",
+                                               Describe(*next), ": ", why));
+  }
+}
+
+std::string Explain(const std::vector<Op*>& group) {
+  std::string text = StrCat(Describe(*group.front()), " fused with ");
+  for (size_t i = 1; i < group.size(); ++i) {
+    text += StrCat(i > 1 ? ", " : "", Describe(*group[i]));
+  }
+  return text;
+}
+
+StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
+  OpOrder order(graph);
+  bool changed = false;
+  for (size_t i = 0; i < order.ops.size(); ++i) {
+    Op* const op = order.ops[i];
+    if (op == nullptr || !op->HasTrait(kContraction) || !context.Allow(kName, *op)) continue;
+    const std::vector<Op*> group = ClosedEpilogue(op, order);
+    RemarkOnEnd(*op, *group.back(), context);
+    if (group.size() == 1) continue;
+    context.Fired(kName, *op, Explain(group));
+    KILN_ASSIGN_OR_RETURN(Op* const fusion, MakeFusion(group));
+    order.Fuse(group, fusion);
+    changed = true;
+  }
+  if (changed) graph.EraseDeadOps();  // constants whose copies live on in bodies
+  return changed;
+}
+
+}  // namespace
+
+Pass FuseConvRelu() {
+  return {.name = kName,
+          .doc = "makes bias, residual add and activations the epilogue of a contraction",
+          .rules = {},
+          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
+            bool changed = false;
+            for (const auto& function : module.functions()) {
+              KILN_ASSIGN_OR_RETURN(const bool fused, FuseIn(*function, context));
+              changed |= fused;
+            }
+            return changed;
+          }};
+}
+
+}  // namespace kiln

@@ -1,0 +1,76 @@
+#include "passes/pipeline.h"
+
+#include <algorithm>
+
+#include "passes/graph/graph_passes.h"
+
+namespace kiln {
+
+std::vector<Pass> InferencePipeline() {
+  return {
+      // Every op and parameter left is needed by an output; equal frozen parameters are one.
+      EliminateDeadCode(),
+      // No op can be dropped or shortened by a law of arithmetic or shapes.
+      SimplifyAlgebra(),
+      // No two ops compute the same value.
+      EliminateCommonSubexpressions(),
+      // What is known now is a constant, as far as the budgets reach.
+      FoldConstants(),
+      // No batch_norm is left, and no scale stands right behind a contraction of its own.
+      FoldBatchNorm(),
+      // No composite is left: every op has an evaluation and a lowering of its own.
+      DecomposeComposites(),
+      // No two transposes follow one another, none stands before a matmul that can do without.
+      FoldTransposes(),
+      // What the last three built is simplified and computed; biases are one constant.
+      SimplifyAlgebra(),
+      FoldConstants(),
+      EliminateCommonSubexpressions(),
+      // Convolutions with a spatial result have no padding of their own.
+      MakePaddingExplicit(),
+      // (pack-weights of passes/layout/ goes here: weights in the layout of their kernels.)
+      // Elementwise ops behind a contraction of their own are its epilogue.
+      FuseConvRelu(),
+      // Elementwise ops over one iteration space are one kernel.
+      FuseElementwise(),
+      // Nothing is left that no output needs.
+      EliminateDeadCode(),
+  };
+}
+
+const std::vector<Pass>& AllPasses() {
+  static const auto* const all = [] {
+    auto* passes = new std::vector<Pass>;
+    for (Pass& pass : InferencePipeline()) {
+      const bool known = std::any_of(passes->begin(), passes->end(),
+                                     [&](const Pass& other) { return other.name == pass.name; });
+      if (!known) passes->push_back(std::move(pass));
+    }
+    return passes;
+  }();
+  return *all;
+}
+
+StatusOr<std::vector<Pass>> ParsePassList(std::string_view names) {
+  std::vector<Pass> passes;
+  if (names.empty()) return passes;
+  for (const std::string& name : StrSplit(names, ',')) {
+    const auto it = std::find_if(AllPasses().begin(), AllPasses().end(),
+                                 [&](const Pass& pass) { return pass.name == name; });
+    if (it == AllPasses().end()) return InvalidInput("there is no pass '", name, "'");
+    passes.push_back(*it);
+  }
+  return passes;
+}
+
+std::string ListPasses() {
+  size_t width = 0;
+  for (const Pass& pass : AllPasses()) width = std::max(width, pass.name.size());
+  std::string text;
+  for (const Pass& pass : AllPasses()) {
+    text += StrCat(pass.name, std::string(width + 2 - pass.name.size(), ' '), pass.doc, "\n");
+  }
+  return text;
+}
+
+}  // namespace kiln

@@ -1,0 +1,24 @@
+// The pipeline: which passes run, in which order, and what holds after each. See pipeline.cc, which
+// reads as the story.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "passes/pass.h"
+
+namespace kiln {
+
+/// Every pass, in the order of the inference pipeline.
+const std::vector<Pass>& AllPasses();
+
+/// The passes that take an imported inference graph to the graph that is lowered.
+std::vector<Pass> InferencePipeline();
+
+/// The passes named in "a,b,c"; an error names the one that does not exist. A name may come twice.
+StatusOr<std::vector<Pass>> ParsePassList(std::string_view names);
+
+/// "name  doc", one line a pass: what --list-passes prints.
+std::string ListPasses();
+
+}  // namespace kiln
