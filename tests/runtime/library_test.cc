@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "runtime/file.h"
-#include "tests/runtime/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kiln {
 namespace {

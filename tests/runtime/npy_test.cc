@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "runtime/file.h"
-#include "tests/runtime/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kiln {
 namespace {

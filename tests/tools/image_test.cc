@@ -12,7 +12,7 @@
 #include <jpeglib.h>
 // clang-format on
 
-#include "tests/runtime/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 #include "tools/image_decode.h"
 
 namespace kiln {
