@@ -14,18 +14,18 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 Array Floats(const std::vector<double>& values) {
-  return Array::FromTensor(Tensor::FromDoubles(
-      ElementType::kF32, {static_cast<int64_t>(values.size())}, values));
+  return Array::FromTensor(
+      Tensor::FromDoubles(ElementType::kF32, {static_cast<int64_t>(values.size())}, values));
 }
 
-StatusOr<std::vector<Array>> Run(const std::string& text, const std::vector<Array>& inputs) {
+StatusOr<std::vector<Array>> RunText(const std::string& text, const std::vector<Array>& inputs) {
   const auto module = ParseModule("module \"m\" {" + text + "}");
   if (!module.ok()) return module.status();
   return Interpret(*(*module)->functions()[0], inputs);
 }
 
 TEST(InterpreterTest, RunsOpsInOrder) {
-  const auto result = Run(
+  const auto result = RunText(
       "parameter \"p\" : f32[2] = dense([10,20])"
       "func @f(%x: f32[2], %y: f32[2]) -> (\"a\": %sum, \"x\": %x, \"a again\": %sum) {"
       "  %p = parameter() {name=\"p\"} : f32[2]"
@@ -44,7 +44,7 @@ TEST(InterpreterTest, RunsOpsInOrder) {
 }
 
 TEST(InterpreterTest, RunsFusionBodies) {
-  const auto result = Run(
+  const auto result = RunText(
       "func @f(%x: f32[2], %y: f32[2]) -> (\"z\": %f) {"
       "  %f = fusion(%y, %x) : f32[2] { (%a: f32[2], %b: f32[2])"
       "    %d = sub(%a, %b) : f32[2]"
@@ -58,33 +58,35 @@ TEST(InterpreterTest, RunsFusionBodies) {
 
 TEST(InterpreterTest, ChecksTheInputs) {
   const std::string text = "func @f(%x: f32[2]) -> (\"y\": %x) {}";
-  EXPECT_EQ(Message(Run(text, {}).status()), "@f has 1 inputs, found 0");
-  EXPECT_EQ(Message(Run(text, {Floats({1, 2, 3})}).status()),
+  EXPECT_EQ(Message(RunText(text, {}).status()), "@f has 1 inputs, found 0");
+  EXPECT_EQ(Message(RunText(text, {Floats({1, 2, 3})}).status()),
             "input 'x' is f32[2], found f32[3]");
   const Array ints = Array::FromTensor(Tensor::FromInts(ElementType::kI32, {2}, {1, 2}));
-  EXPECT_EQ(Message(Run(text, {ints}).status()), "input 'x' is f32[2], found i32[2]");
+  EXPECT_EQ(Message(RunText(text, {ints}).status()), "input 'x' is f32[2], found i32[2]");
 }
 
 TEST(InterpreterTest, UnknownTensorsAreNamed) {
   const std::string content = "file(\"0123456789abcdef0123456789abcdef\")";
-  EXPECT_THAT(Message(Run("parameter \"w\" : f32[99] = " + content +
-                              "func @f() -> (\"y\": %p) { %p = parameter() {name=\"w\"} : f32[99]}",
-                          {})
-                          .status()),
-              StartsWith("%p: the values of parameter 'w' are unknown (f32[99], content hash 0123"));
-  EXPECT_THAT(Message(Run("func @f() -> (\"y\": %c) { %c = constant() {value=f32[99] " + content +
-                              "} : f32[99]}",
-                          {})
+  EXPECT_THAT(
+      Message(RunText("parameter \"w\" : f32[99] = " + content +
+                          "func @f() -> (\"y\": %p) { %p = parameter() {name=\"w\"} : f32[99]}",
+                      {})
+                  .status()),
+      StartsWith("%p: the values of parameter 'w' are unknown (f32[99], content hash 0123"));
+  EXPECT_THAT(Message(RunText("func @f() -> (\"y\": %c) { %c = constant() {value=f32[99] " +
+                                  content + "} : f32[99]}",
+                              {})
                           .status()),
               StartsWith("%c: the values of the constant are unknown"));
 }
 
 TEST(InterpreterTest, RefusesValuesThatCannotBeHeld) {
-  EXPECT_THAT(Message(Run("func @f(%x: f32[]) -> (\"y\": %b) {"
-                          "%b = broadcast(%x) {shape=[1000000,1000000]} : f32[1000000,1000000]}",
-                          {Array(ElementType::kF32, {})})
-                          .status()),
-              HasSubstr("%b: broadcast: f32[1000000,1000000] is too large to interpret"));
+  EXPECT_THAT(
+      Message(RunText("func @f(%x: f32[]) -> (\"y\": %b) {"
+                      "%b = broadcast(%x) {shape=[1000000,1000000]} : f32[1000000,1000000]}",
+                      {Array(ElementType::kF32, {})})
+                  .status()),
+      HasSubstr("%b: broadcast: f32[1000000,1000000] is too large to interpret"));
 }
 
 }  // namespace

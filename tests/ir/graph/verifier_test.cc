@@ -39,8 +39,7 @@ TEST_F(VerifierTest, FunctionNamesDiffer) {
 
 TEST_F(VerifierTest, TensorsHaveTheBytesOfTheirType) {
   module_.SetParameter({"p", Tensor(TensorType{ElementType::kF32, {2}, {}}, {1, 2, 3})});
-  EXPECT_EQ(Error(),
-            "parameter 'p': invariant 2 is broken: a tensor of type f32[2] has 3 bytes");
+  EXPECT_EQ(Error(), "parameter 'p': invariant 2 is broken: a tensor of type f32[2] has 3 bytes");
 }
 
 TEST_F(VerifierTest, OperandsStandBeforeTheirUsers) {
@@ -69,8 +68,7 @@ TEST_F(VerifierTest, InputsHavePublicNamesThatDiffer) {
 
 TEST_F(VerifierTest, TypesAreWhatIsInferred) {
   a_->SetOperand(0, y_);
-  EXPECT_EQ(Error(),
-            "@f: %neg: invariant 10 is broken: the type is f32[2], inferred is f32[3]");
+  EXPECT_EQ(Error(), "@f: %neg: invariant 10 is broken: the type is f32[2], inferred is f32[3]");
 }
 
 TEST_F(VerifierTest, ParametersThatOpsReadStay) {
@@ -91,7 +89,8 @@ TEST_F(VerifierTest, BodiesAreVerifiedToo) {
   Op* const fusion = *builder_.MakeRegion("fusion", {x_}, std::move(body));
   EXPECT_EQ(Error(), "");
   fusion->body()->AddOutput("second", relu);
-  EXPECT_THAT(Error(), StartsWith("@f: %fusion: invariant 11 is broken: the body has 1 inputs and 2"));
+  EXPECT_THAT(Error(),
+              StartsWith("@f: %fusion: invariant 11 is broken: the body has 1 inputs and 2"));
 }
 
 TEST_F(VerifierTest, OpsInsideBodiesKeepTheInvariants) {
