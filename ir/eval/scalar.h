@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "ir/eval/array.h"
 #include "ir/loop/expr.h"
 #include "ir/support/status.h"
 
@@ -17,6 +18,17 @@ union Scalar {
   double f;   ///< of a float type
   int64_t i;  ///< of an integer type or bool
 };
+
+inline Scalar GetElement(const Array& array, int64_t i) {
+  return array.is_float() ? Scalar{.f = array.floats[i]} : Scalar{.i = array.ints[i]};
+}
+inline void SetElement(Array& array, int64_t i, Scalar value) {
+  if (array.is_float()) {
+    array.floats[i] = value.f;
+  } else {
+    array.ints[i] = value.i;
+  }
+}
 
 /// `op` on a value of type `type`; the result is of that type (bool for kIsNan and kIsInf).
 Scalar ApplyUnary(loop::UnaryOp op, ElementType type, Scalar a);

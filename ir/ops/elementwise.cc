@@ -35,14 +35,9 @@ Status EvaluateFormula(const Op& op, const Formula& formula,
       const Array& x = *operands[k];
       const int64_t at = x.shape == result.shape ? index.linear()
                                                  : BroadcastOffset(x.shape, index.values());
-      values[k] = x.is_float() ? Scalar{.f = x.floats[at]} : Scalar{.i = x.ints[at]};
+      values[k] = GetElement(x, at);
     }
-    const Scalar value = program.Run(values);
-    if (result.is_float()) {
-      result.floats[index.linear()] = value.f;
-    } else {
-      result.ints[index.linear()] = value.i;
-    }
+    SetElement(result, index.linear(), program.Run(values));
   }
   return OkStatus();
 }

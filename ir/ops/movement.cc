@@ -180,7 +180,7 @@ OpDef Broadcast() {
 StatusOr<TensorType> InferRelayout(const Op& op) {
   TensorType type = op.operand(0)->type();
   type.layout = op.attribute("layout").as<Layout>();
-  KILN_RETURN_IF_ERROR(CheckLayout(op, type.layout, type.element, type.shape));
+  KILN_RETURN_IF_ERROR(CheckType(op, type));
   return type;
 }
 

@@ -3,6 +3,7 @@
 // count from the end. A position outside is an error in the reference evaluation; compiled code
 // leaves that update out, and so never writes outside of the result.
 #include <functional>
+#include <optional>
 
 #include "ir/eval/scalar.h"
 #include "ir/ops/op_table.h"
@@ -40,16 +41,11 @@ Status CheckScatter(const Op& op) {
 
 // Writes element `from` of `updates` to `at` of `result`.
 void ApplyUpdate(const Op& op, const Array& updates, int64_t from, Array& result, int64_t at) {
-  const std::optional<BinaryOp> reduction = Reduction(op);
-  if (!reduction) {
-    result.CopyElement(at, updates, from);
-  } else if (result.is_float()) {
-    result.floats[at] = ApplyBinary(*reduction, result.element, {.f = result.floats[at]},
-                                    {.f = updates.floats[from]}).f;
-  } else {
-    result.ints[at] = ApplyBinary(*reduction, result.element, {.i = result.ints[at]},
-                                  {.i = updates.ints[from]}).i;
+  Scalar value = GetElement(updates, from);
+  if (const auto reduction = Reduction(op)) {
+    value = ApplyBinary(*reduction, result.element, GetElement(result, at), value);
   }
+  SetElement(result, at, value);
 }
 
 Status PositionError(const Op& op, int64_t position, int64_t extent) {

@@ -73,19 +73,9 @@ Status CheckShape(const Op& op, ElementType element, const Shape& shape) {
   return bytes.ok() ? OkStatus() : OpError(op, Message(bytes.status()));
 }
 
-Status CheckLayout(const Op& op, const Layout& layout, ElementType element, const Shape& shape) {
-  const auto rank = static_cast<int64_t>(shape.size());
-  if (!layout.order.empty()) {
-    const std::vector<int64_t> order(layout.order.begin(), layout.order.end());
-    KILN_RETURN_IF_ERROR(CheckPermutation(op, "layout", order, rank));
-  }
-  int64_t blocked_elements = 1;
-  for (const Layout::Block& block : layout.blocks) {
-    KILN_RETURN_IF_ERROR(CheckAxis(op, "layout", block.dim, rank));
-    KILN_RETURN_IF_ERROR(CheckRange(op, "layout block size", block.size, 1, int64_t{1} << 20));
-    KILN_ASSIGN_OR_RETURN(blocked_elements, CheckedMul(op, blocked_elements, block.size));
-  }
-  return CheckShape(op, element, layout.PhysicalShape(shape));
+Status CheckType(const Op& op, const TensorType& type) {
+  const auto bytes = CheckedByteSize(type);
+  return bytes.ok() ? OkStatus() : OpError(op, Message(bytes.status()));
 }
 
 Status CheckRowMajor(const Op& op) {

@@ -32,10 +32,8 @@ Status CheckChoice(const Op& op, std::string_view name,
                    const std::vector<std::string_view>& choices);
 /// Requires that `shape` has no negative dimension and is not too large for `element`.
 Status CheckShape(const Op& op, ElementType element, const Shape& shape);
-/// Requires that `layout` fits `shape`: the order is a permutation (or empty), each block names a
-/// dimension and a size of at least 1, and the padded tensor is not too large.
-Status CheckLayout(const Op& op, const Layout& layout, ElementType element, const Shape& shape);
-
+/// The same for a type with any layout, which must fit the shape.
+Status CheckType(const Op& op, const TensorType& type);
 /// Requires row-major operands: for ops that see the bytes and not only the elements.
 Status CheckRowMajor(const Op& op);
 

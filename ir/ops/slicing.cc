@@ -89,7 +89,7 @@ StatusOr<TensorType> InferConcat(const Op& op) {
     if (operand->type().layout != type.layout) type.layout = {};
   }
   type.shape[axis] = extent;
-  KILN_RETURN_IF_ERROR(CheckLayout(op, type.layout, type.element, type.shape));
+  KILN_RETURN_IF_ERROR(CheckType(op, type));
   return type;
 }
 
@@ -172,8 +172,7 @@ StatusOr<TensorType> InferPad(const Op& op) {
     }
     type.shape.push_back(extent);
   }
-  KILN_RETURN_IF_ERROR(CheckShape(op, type.element, type.shape));
-  KILN_RETURN_IF_ERROR(CheckLayout(op, type.layout, type.element, type.shape));
+  KILN_RETURN_IF_ERROR(CheckType(op, type));
   return type;
 }
 
@@ -200,10 +199,8 @@ Status EvaluatePad(const Op& op, Operands operands, Array& result) {
     }
     if (inside) {
       result.CopyElement(index.linear(), x, Offset(x.shape, source));
-    } else if (result.is_float()) {
-      result.floats[index.linear()] = fill.f;
     } else {
-      result.ints[index.linear()] = fill.i;
+      SetElement(result, index.linear(), fill);
     }
   }
   return OkStatus();
@@ -219,7 +216,6 @@ Expr RepeatedIndex(const std::string& mode, const Expr& i, int64_t n) {
 
 Expr PadConstant(const Op& op, const Reader& read, const Indices& source) {
   const ElementType type = ComputeType(op.element());
-  const double value = op.Double("value");
   Expr inside;
   const auto require = [&inside](const Expr& condition) {
     inside = inside.defined() ? And(inside, condition) : condition;
@@ -229,9 +225,7 @@ Expr PadConstant(const Op& op, const Reader& read, const Indices& source) {
     if (op.Ints("high")[d] > 0) require(Lt(source[d], Expr(op.operand(0)->shape()[d])));
   }
   if (!inside.defined()) return read(0, source);
-  const Scalar fill = ApplyCast(ElementType::kF64, type, {.f = value});
-  return Select(inside, read(0, source),
-                IsFloat(type) ? loop::Const(type, value) : loop::ConstInt(type, fill.i));
+  return Select(inside, read(0, source), loop::Const(type, op.Double("value")));
 }
 
 Expr PadElement(const Op& op, const Reader& read, const Indices& index) {
