@@ -97,8 +97,7 @@ StatusOr<ScalarProgram> ScalarProgram::Compile(const loop::Expr& expr,
 Scalar ScalarProgram::Run(std::span<const Scalar> inputs) {
   for (size_t i = 0; i < code_.size(); ++i) {
     const Instruction& step = code_[i];
-    const Scalar a = step.kind == ExprKind::kLoad ? inputs[step.args[0]]
-                                                  : registers_[step.args[0]];
+    const Scalar a = step.kind == ExprKind::kLoad ? inputs[step.args[0]] : registers_[step.args[0]];
     switch (step.kind) {
       case ExprKind::kLoad: registers_[i] = a; break;
       case ExprKind::kUnary: registers_[i] = ApplyUnary(step.unary, step.type, a); break;

@@ -58,12 +58,12 @@ class ScalarProgram {
     loop::ExprKind kind;
     loop::UnaryOp unary{};
     loop::BinaryOp binary{};
-    ElementType type{};         // of the arguments
+    ElementType type{};  // of the arguments
     ElementType result_type{};
-    int args[3] = {0, 0, 0};    // registers; kLoad: the number of the input
+    int args[3] = {0, 0, 0};  // registers; kLoad: the number of the input
   };
-  std::vector<Instruction> code_;   // instruction i writes register i
-  std::vector<Scalar> registers_;   // constants are there from the start
+  std::vector<Instruction> code_;  // instruction i writes register i
+  std::vector<Scalar> registers_;  // constants are there from the start
 };
 
 }  // namespace kiln

@@ -63,8 +63,8 @@ AttributeDef Parameter(std::string name, double value, std::string doc) {
   return {std::move(name), Attribute::Kind::kDouble, value, std::move(doc)};
 }
 
-ElementwiseRow Activation(std::string name, std::string doc, Formula formula,
-                          uint32_t traits = 0, std::vector<AttributeDef> attributes = {}) {
+ElementwiseRow Activation(std::string name, std::string doc, Formula formula, uint32_t traits = 0,
+                          std::vector<AttributeDef> attributes = {}) {
   return {.name = std::move(name),
           .doc = std::move(doc),
           .operands = {{"x"}},
@@ -77,33 +77,35 @@ ElementwiseRow Activation(std::string name, std::string doc, Formula formula,
 std::vector<ElementwiseRow> SmoothActivations() {
   const AttributeDef alpha = Parameter("alpha", 1.0, "the scale of the negative part");
   std::vector<ElementwiseRow> rows = {
-      Activation("softplus", "y = log(1 + e^x) = max(x, 0) + log1p(e^-|x|).",
-                 [](const Op&, Args x) { return Softplus(x[0]); }, kExpensive),
-      Activation("softsign", "y = x / (1 + |x|).",
-                 [](const Op&, Args x) {
-                   return x[0] / (C(x[0], 1) + Unary(UnaryOp::kAbs, x[0]));
-                 }),
-      Activation("mish", "y = x tanh(softplus(x)).",
-                 [](const Op&, Args x) {
-                   return x[0] * Unary(UnaryOp::kTanh, Softplus(x[0]));
-                 }, kExpensive),
-      Activation("silu", "y = x sigmoid(x).",
-                 [](const Op&, Args x) { return x[0] * Unary(UnaryOp::kSigmoid, x[0]); },
-                 kExpensive),
+      Activation(
+          "softplus", "y = log(1 + e^x) = max(x, 0) + log1p(e^-|x|).",
+          [](const Op&, Args x) { return Softplus(x[0]); }, kExpensive),
+      Activation(
+          "softsign", "y = x / (1 + |x|).",
+          [](const Op&, Args x) { return x[0] / (C(x[0], 1) + Unary(UnaryOp::kAbs, x[0])); }),
+      Activation(
+          "mish", "y = x tanh(softplus(x)).",
+          [](const Op&, Args x) { return x[0] * Unary(UnaryOp::kTanh, Softplus(x[0])); },
+          kExpensive),
+      Activation(
+          "silu", "y = x sigmoid(x).",
+          [](const Op&, Args x) { return x[0] * Unary(UnaryOp::kSigmoid, x[0]); }, kExpensive),
       Activation("elu", "y = max(x, 0) + alpha (e^min(x, 0) - 1).",
                  [](const Op& op, Args x) { return Elu(x[0], op.Double("alpha")); }, kExpensive,
                  {alpha}),
       Activation("selu", "y = gamma (max(x, 0) + alpha (e^min(x, 0) - 1)).",
                  [](const Op& op, Args x) {
                    return C(x[0], op.Double("gamma")) * Elu(x[0], op.Double("alpha"));
-                 }, kExpensive,
+                 },
+                 kExpensive,
                  {Parameter("alpha", 1.67326319217681884765625, "the scale of the negative part"),
                   Parameter("gamma", 1.05070102214813232421875, "the scale of the whole")}),
-      Activation("celu", "y = max(x, 0) + alpha (e^(min(x, 0) / alpha) - 1).",
-                 [](const Op& op, Args x) {
-                   return Elu(x[0], op.Double("alpha"), op.Double("alpha"));
-                 }, kExpensive, {alpha}),
-      Activation("gelu", "y = x/2 (1 + erf(x / sqrt 2)); with `approximate` \"tanh\", "
+      Activation(
+          "celu", "y = max(x, 0) + alpha (e^(min(x, 0) / alpha) - 1).",
+          [](const Op& op, Args x) { return Elu(x[0], op.Double("alpha"), op.Double("alpha")); },
+          kExpensive, {alpha}),
+      Activation("gelu",
+                 "y = x/2 (1 + erf(x / sqrt 2)); with `approximate` \"tanh\", "
                  "y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).",
                  Gelu, kExpensive,
                  {{"approximate", Attribute::Kind::kString, "none", "\"none\" or \"tanh\""}}),
@@ -122,8 +124,8 @@ std::vector<ElementwiseRow> SmoothActivations() {
 }
 
 std::vector<ElementwiseRow> PiecewiseActivations() {
-  ElementwiseRow relu = Activation(
-      "relu", "y = max(x, 0).", [](const Op&, Args x) { return Max(x[0], C(x[0], 0)); });
+  ElementwiseRow relu =
+      Activation("relu", "y = max(x, 0).", [](const Op&, Args x) { return Max(x[0], C(x[0], 0)); });
   relu.accepts = Accepts::kNumeric;
   return {
       std::move(relu),
@@ -134,7 +136,8 @@ std::vector<ElementwiseRow> PiecewiseActivations() {
       Activation("hard_sigmoid", "y = max(0, min(1, alpha x + beta)).",
                  [](const Op& op, Args x) {
                    return HardSigmoid(x[0], op.Double("alpha"), op.Double("beta"));
-                 }, 0,
+                 },
+                 0,
                  {Parameter("alpha", 0.2, "the slope"), Parameter("beta", 0.5, "the value at 0")}),
       Activation("hard_swish", "y = x max(0, min(1, x/6 + 1/2)).",
                  [](const Op&, Args x) { return x[0] * HardSigmoid(x[0], 1.0 / 6, 0.5); }),

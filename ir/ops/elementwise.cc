@@ -20,8 +20,8 @@ Status CheckAccepts(const Op& op, Accepts accepts) {
 }
 
 // Runs the formula for every element, in row-major order.
-Status EvaluateFormula(const Op& op, const Formula& formula,
-                       std::span<const Array* const> operands, Array& result) {
+Status EvaluateFormula(const Op& op, const Formula& formula, std::span<const Array* const> operands,
+                       Array& result) {
   std::vector<loop::Buffer> inputs;
   std::vector<loop::Expr> loads;
   for (const Array* const operand : operands) {
@@ -33,8 +33,8 @@ Status EvaluateFormula(const Op& op, const Formula& formula,
   for (Index index(result.shape); index.valid(); index.Next()) {
     for (size_t k = 0; k < operands.size(); ++k) {
       const Array& x = *operands[k];
-      const int64_t at = x.shape == result.shape ? index.linear()
-                                                 : BroadcastOffset(x.shape, index.values());
+      const int64_t at =
+          x.shape == result.shape ? index.linear() : BroadcastOffset(x.shape, index.values());
       values[k] = GetElement(x, at);
     }
     SetElement(result, index.linear(), program.Run(values));

@@ -26,7 +26,7 @@ struct ElementwiseRow {
   std::vector<OperandDef> operands;
   Accepts accepts = Accepts::kNumeric;
   Formula formula;
-  uint32_t traits = 0;                      ///< kElementwise is added
+  uint32_t traits = 0;  ///< kElementwise is added
   std::vector<AttributeDef> attributes = {};
   /// The result's element type; none: that of the first operand.
   std::function<ElementType(const Op&)> result = nullptr;

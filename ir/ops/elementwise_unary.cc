@@ -90,8 +90,8 @@ Status EvaluateCast(const Op&, std::span<const Array* const> operands, Array& re
   return OkStatus();
 }
 
-// Integer bounds are rounded inwards; making them constants of the type moves those beyond its range
-// to its ends.
+// Integer bounds are rounded inwards; making them constants of the type moves those beyond its
+// range to its ends.
 Expr Clip(const Op& op, std::span<const Expr> x) {
   const bool integer = !IsFloat(x[0].type());
   const double low = op.Double("min");

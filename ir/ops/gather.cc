@@ -84,8 +84,9 @@ Expr GatherElement(const Op& op, const Reader& read, const Indices& index) {
 
 OpDef Gather() {
   return {.name = "gather",
-          .doc = "Slices of the data, chosen on one dimension: y[a.., i.., b..] = data[a.., "
-                 "indices[i..], b..], where a.. are the dimensions before `axis`.",
+          .doc =
+              "Slices of the data, chosen on one dimension: y[a.., i.., b..] = data[a.., "
+              "indices[i..], b..], where a.. are the dimensions before `axis`.",
           .operands = {{"data"}, {"indices"}},
           .attributes = {{"axis", Attribute::Kind::kInt, 0, "the dimension that is indexed"}},
           .traits = kMovement,
@@ -121,8 +122,8 @@ Status EvaluateGatherElements(const Op& op, Operands operands, Array& result) {
   const int64_t axis = op.Int("axis");
   for (Index index(result.shape); index.valid(); index.Next()) {
     std::vector<int64_t> source = index.values();
-    KILN_ASSIGN_OR_RETURN(
-        source[axis], CheckedPosition(op, operands[1]->ints[index.linear()], data.shape[axis]));
+    KILN_ASSIGN_OR_RETURN(source[axis],
+                          CheckedPosition(op, operands[1]->ints[index.linear()], data.shape[axis]));
     result.CopyElement(index.linear(), data, Offset(data.shape, source));
   }
   return OkStatus();
@@ -164,8 +165,7 @@ StatusOr<TensorType> InferGatherNd(const Op& op) {
     }
   }
   const int64_t depth = indices.shape.back();
-  KILN_RETURN_IF_ERROR(
-      CheckRange(op, "the last extent of indices", depth, 1, data.rank() - batch));
+  KILN_RETURN_IF_ERROR(CheckRange(op, "the last extent of indices", depth, 1, data.rank() - batch));
   TensorType type{data.element, Shape(indices.shape.begin(), indices.shape.end() - 1)};
   type.shape.insert(type.shape.end(), data.shape.begin() + batch + depth, data.shape.end());
   KILN_RETURN_IF_ERROR(CheckShape(op, type.element, type.shape));
@@ -198,8 +198,7 @@ Status EvaluateGatherNd(const Op& op, Operands operands, Array& result) {
     const Shape rows(indices.shape.begin(), indices.shape.end() - 1);
     const int64_t* const coordinates = &indices.ints[Offset(rows, row) * depth];
     for (int64_t j = 0; j < depth; ++j) {
-      KILN_RETURN_IF_ERROR(
-          CheckedPosition(op, coordinates[j], data.shape[batch + j]).status());
+      KILN_RETURN_IF_ERROR(CheckedPosition(op, coordinates[j], data.shape[batch + j]).status());
     }
     const auto source = NdSource(op, index.values(), [&](int64_t j) {
       return coordinates[j] < 0 ? coordinates[j] + data.shape[batch + j] : coordinates[j];
@@ -222,9 +221,10 @@ Expr GatherNdElement(const Op& op, const Reader& read, const Indices& index) {
 
 OpDef GatherNd() {
   return {.name = "gather_nd",
-          .doc = "Slices of the data at coordinates: y[b.., i.., t..] = data[b.., c.., t..], where "
-                 "the coordinates c.. are the row indices[b.., i.., :] and b.. are the batch "
-                 "dimensions.",
+          .doc =
+              "Slices of the data at coordinates: y[b.., i.., t..] = data[b.., c.., t..], where "
+              "the coordinates c.. are the row indices[b.., i.., :] and b.. are the batch "
+              "dimensions.",
           .operands = {{"data"}, {"indices"}},
           .attributes = {{"batch_dims", Attribute::Kind::kInt, 0,
                           "how many leading dimensions data and indices share"}},

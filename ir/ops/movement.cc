@@ -53,8 +53,7 @@ Expr Linearise(const Shape& shape, const Indices& index, size_t from, size_t to)
 }
 
 // Splits a position among the dimensions shape[from, to) into index[from, to).
-void Delinearise(const Expr& position, const Shape& shape, size_t from, size_t to,
-                 Indices& index) {
+void Delinearise(const Expr& position, const Shape& shape, size_t from, size_t to, Indices& index) {
   int64_t stride = 1;
   int64_t total = 1;
   for (size_t d = from; d < to; ++d) total *= shape[d];
@@ -163,8 +162,9 @@ Status EvaluateBroadcastTo(const Op&, Operands operands, Array& result) {
 
 OpDef Broadcast() {
   return {.name = "broadcast",
-          .doc = "Repeats x to a larger shape by numpy's rule: dimensions are aligned at the right; "
-                 "extents of 1 and missing leading dimensions are repeated.",
+          .doc =
+              "Repeats x to a larger shape by numpy's rule: dimensions are aligned at the right; "
+              "extents of 1 and missing leading dimensions are repeated.",
           .operands = {{"x"}},
           .attributes = {{"shape", Attribute::Kind::kInts, {}, "the result's shape"}},
           .traits = kMovement,
@@ -204,8 +204,7 @@ StatusOr<TensorType> InferIota(const Op& op) {
   const ElementType element = op.Element("element");
   if (element == ElementType::kBool) return OpError(op, "element must be numeric");
   KILN_RETURN_IF_ERROR(CheckShape(op, element, shape));
-  KILN_RETURN_IF_ERROR(
-      CheckAxis(op, "axis", op.Int("axis"), static_cast<int64_t>(shape.size())));
+  KILN_RETURN_IF_ERROR(CheckAxis(op, "axis", op.Int("axis"), static_cast<int64_t>(shape.size())));
   return TensorType{element, shape};
 }
 

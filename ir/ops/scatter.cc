@@ -134,8 +134,8 @@ StatusOr<loop::Stmt> ScatterElementsNest(const Op& op, const NestContext& contex
   return ScatterNest(op, context, [&](const Indices& index, Expr& inside) {
     const int64_t axis = op.Int("axis");
     Indices at = index;
-    at[axis] = PositionFromStart(context.Load(context.operands[1], index), op.shape()[axis],
-                                 inside);
+    at[axis] =
+        PositionFromStart(context.Load(context.operands[1], index), op.shape()[axis], inside);
     return at;
   });
 }
@@ -147,8 +147,9 @@ AttributeDef ReductionAttribute() {
 
 OpDef ScatterElements() {
   return {.name = "scatter_elements",
-          .doc = "The data, then for every i in order: y[i with i[axis] replaced by indices[i]] = "
-                 "updates[i], or its reduction with what is there.",
+          .doc =
+              "The data, then for every i in order: y[i with i[axis] replaced by indices[i]] = "
+              "updates[i], or its reduction with what is there.",
           .operands = {{"data"}, {"indices"}, {"updates"}},
           .attributes = {{"axis", Attribute::Kind::kInt, 0, "the dimension that is indexed"},
                          ReductionAttribute()},
@@ -204,8 +205,8 @@ StatusOr<loop::Stmt> ScatterNdNest(const Op& op, const NestContext& context) {
     for (int64_t j = 0; j < indices.back(); ++j) {
       Indices row(index.begin(), tail);
       row.push_back(Expr(j));
-      at.push_back(PositionFromStart(context.Load(context.operands[1], row), op.shape()[j],
-                                     inside));
+      at.push_back(
+          PositionFromStart(context.Load(context.operands[1], row), op.shape()[j], inside));
     }
     at.insert(at.end(), tail, index.end());
     return at;
@@ -214,9 +215,10 @@ StatusOr<loop::Stmt> ScatterNdNest(const Op& op, const NestContext& context) {
 
 OpDef ScatterNd() {
   return {.name = "scatter_nd",
-          .doc = "The data, then for every i.. and t.. in order: y[c.., t..] = updates[i.., t..], "
-                 "or its reduction with what is there; the coordinates c.. are the row "
-                 "indices[i.., :].",
+          .doc =
+              "The data, then for every i.. and t.. in order: y[c.., t..] = updates[i.., t..], "
+              "or its reduction with what is there; the coordinates c.. are the row "
+              "indices[i.., :].",
           .operands = {{"data"}, {"indices"}, {"updates"}},
           .attributes = {ReductionAttribute()},
           .infer = InferScatterNd,

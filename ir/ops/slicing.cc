@@ -244,9 +244,10 @@ Expr PadElement(const Op& op, const Reader& read, const Indices& index) {
 OpDef Pad() {
   using Kind = Attribute::Kind;
   return {.name = "pad",
-          .doc = "Extends (or, where negative, crops) each dimension at both ends. What is added is "
-                 "`value` (\"constant\"), the mirror image without the edge itself (\"reflect\"), "
-                 "the edge (\"edge\") or the other end (\"wrap\").",
+          .doc =
+              "Extends (or, where negative, crops) each dimension at both ends. What is added is "
+              "`value` (\"constant\"), the mirror image without the edge itself (\"reflect\"), "
+              "the edge (\"edge\") or the other end (\"wrap\").",
           .operands = {{"x"}},
           .attributes = {{"low", Kind::kInts, {}, "elements added before, one per dimension"},
                          {"high", Kind::kInts, {}, "elements added behind, one per dimension"},

@@ -58,8 +58,7 @@ TEST(ElementwiseTest, IntegersWrap) {
 }
 
 TEST(ElementwiseTest, IntegerDivisionTruncatesAndSurvivesZero) {
-  EXPECT_THAT(BinaryInt("div", {7, -7, 7, -7, 5}, {2, 2, -2, -2, 0}),
-              ElementsAre(3, -3, -3, 3, 0));
+  EXPECT_THAT(BinaryInt("div", {7, -7, 7, -7, 5}, {2, 2, -2, -2, 0}), ElementsAre(3, -3, -3, 3, 0));
   const int64_t smallest = std::numeric_limits<int32_t>::min();
   EXPECT_THAT(BinaryInt("div", {smallest}, {-1}, ElementType::kI32),
               ElementsAre(static_cast<double>(smallest)));
@@ -67,20 +66,17 @@ TEST(ElementwiseTest, IntegerDivisionTruncatesAndSurvivesZero) {
 
 TEST(ElementwiseTest, UnsignedDivisionUsesAll64Bits) {
   // 2^64 - 1 over 2.
-  EXPECT_THAT(BinaryInt("div", {-1}, {2}, ElementType::kU64),
-              ElementsAre(9223372036854775807.0));
+  EXPECT_THAT(BinaryInt("div", {-1}, {2}, ElementType::kU64), ElementsAre(9223372036854775807.0));
   EXPECT_THAT(BinaryInt("greater", {-1}, {1}, ElementType::kU64), ElementsAre(1));
 }
 
 TEST(ElementwiseTest, RemHasTheSignOfTheDividend) {
-  EXPECT_THAT(BinaryInt("rem", {7, -7, 7, -7, 3}, {3, 3, -3, -3, 0}),
-              ElementsAre(1, -1, 1, -1, 0));
+  EXPECT_THAT(BinaryInt("rem", {7, -7, 7, -7, 3}, {3, 3, -3, -3, 0}), ElementsAre(1, -1, 1, -1, 0));
   EXPECT_THAT(Binary("rem", {5.5, -5.5}, {2, 2}), ElementsAre(1.5, -1.5));
 }
 
 TEST(ElementwiseTest, ModHasTheSignOfTheDivisor) {
-  EXPECT_THAT(BinaryInt("mod", {7, -7, 7, -7, 3}, {3, 3, -3, -3, 0}),
-              ElementsAre(1, 2, -2, -1, 0));
+  EXPECT_THAT(BinaryInt("mod", {7, -7, 7, -7, 3}, {3, 3, -3, -3, 0}), ElementsAre(1, 2, -2, -1, 0));
   EXPECT_THAT(Binary("mod", {5.5, -5.5, 5.5}, {2, 2, -2}), ElementsAre(1.5, 0.5, -0.5));
 }
 
@@ -152,8 +148,7 @@ TEST(ElementwiseTest, CastTruncatesAndSaturates) {
   const Tensor x = Floats({5}, {-1.9, 1.9, 300, -300, kNan});
   EXPECT_THAT(Values(RunOp("cast", {x}, {{"to", ElementType::kI8}})),
               ElementsAre(-1, 1, 127, -128, 0));
-  EXPECT_THAT(Values(RunOp("cast", {x}, {{"to", ElementType::kBool}})),
-              ElementsAre(1, 1, 1, 1, 1));
+  EXPECT_THAT(Values(RunOp("cast", {x}, {{"to", ElementType::kBool}})), ElementsAre(1, 1, 1, 1, 1));
   EXPECT_THAT(Values(RunOp("cast", {Ints({2}, {300, -1})}, {{"to", ElementType::kU8}})),
               ElementsAre(44, 255));
   EXPECT_THAT(Values(RunOp("cast", {Floats({1}, {0.1})}, {{"to", ElementType::kF16}})),

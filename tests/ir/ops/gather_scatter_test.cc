@@ -32,8 +32,7 @@ TEST(GatherTest, IndicesOutsideAreErrors) {
 }
 
 TEST(GatherTest, GatherElements) {
-  const auto result =
-      RunOp("gather_elements", {k2x3, Ints({2, 2}, {0, -1, 1, 1})}, {{"axis", 1}});
+  const auto result = RunOp("gather_elements", {k2x3, Ints({2, 2}, {0, -1, 1, 1})}, {{"axis", 1}});
   EXPECT_THAT(Values(result), ElementsAre(1, 3, 5, 5));
   EXPECT_THAT(Values(RunOp("gather_elements", {k2x3, Ints({1, 3}, {1, 0, 1})})),
               ElementsAre(4, 2, 6));
@@ -82,8 +81,8 @@ TEST(ScatterTest, PlacesOutsideAreErrors) {
 }
 
 TEST(ScatterTest, ScatterElementsAlongAnAxis) {
-  EXPECT_THAT(Values(RunOp("scatter_elements",
-                           {k2x3, Ints({2, 1}, {2, 0}), Floats({2, 1}, {7, 8})}, {{"axis", 1}})),
+  EXPECT_THAT(Values(RunOp("scatter_elements", {k2x3, Ints({2, 1}, {2, 0}), Floats({2, 1}, {7, 8})},
+                           {{"axis", 1}})),
               ElementsAre(1, 2, 7, 8, 5, 6));
   EXPECT_THAT(ErrorOf(RunOp("scatter_elements", {k2x3, Ints({1, 1}, {0}), Floats({1}, {7})})),
               HasSubstr("indices and updates must have the same shape"));
@@ -92,8 +91,7 @@ TEST(ScatterTest, ScatterElementsAlongAnAxis) {
 TEST(ScatterTest, ScatterNd) {
   EXPECT_THAT(Values(RunOp("scatter_nd", {k2x3, Ints({1, 1}, {1}), Floats({1, 3}, {7, 8, 9})})),
               ElementsAre(1, 2, 3, 7, 8, 9));
-  EXPECT_THAT(Values(RunOp("scatter_nd",
-                           {k2x3, Ints({2, 2}, {0, 1, 0, -2}), Floats({2}, {10, 20})},
+  EXPECT_THAT(Values(RunOp("scatter_nd", {k2x3, Ints({2, 2}, {0, 1, 0, -2}), Floats({2}, {10, 20})},
                            {{"reduction", "add"}})),
               ElementsAre(1, 32, 3, 4, 5, 6));
   EXPECT_THAT(ErrorOf(RunOp("scatter_nd", {k2x3, Ints({1, 1}, {1}), Floats({1}, {7})})),
