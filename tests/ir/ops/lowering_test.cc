@@ -10,6 +10,7 @@
 #include <fstream>
 #include <limits>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "ir/eval/interpreter.h"
@@ -155,6 +156,42 @@ TEST_P(LoweringTest, AgreesWithEvaluation) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, LoweringTest, testing::ValuesIn(CaseFiles()),
                          [](const auto& info) { return info.param; });
+
+TEST(CaseFilesTest, EveryOpHasACase) {
+  std::set<std::string> missing;
+  for (const OpDef* const def : AllOps()) {
+    if (!(def->traits & (kLeaf | kRegion))) missing.insert(def->name);
+  }
+  for (const std::string& name : CaseFiles()) {
+    const auto module = ReadCases(name);
+    ASSERT_TRUE(module.ok()) << module.status();
+    for (const auto& graph : (*module)->functions()) {
+      for (const auto& op : graph->ops()) missing.erase(op->kind());
+    }
+  }
+  EXPECT_THAT(missing, testing::IsEmpty());
+}
+
+// Where the reference refuses a position, compiled code stays inside its buffers.
+TEST(LoweringOutOfRangeTest, GatherClampsAndScatterLeavesOut) {
+  Module module;
+  Builder builder(module.AddFunction("test"));
+  const auto x = builder.Constant(Tensor::FromDoubles(ElementType::kF32, {3}, {1, 2, 3}));
+  const auto i = builder.Constant(Tensor::FromInts(ElementType::kI64, {4}, {7, -9, 1, -1}));
+  const auto u = builder.Constant(Tensor::FromDoubles(ElementType::kF32, {4}, {10, 20, 30, 40}));
+  const Array data = Array::FromTensor((*x)->Constant("value"));
+  const Array indices = Array::FromTensor((*i)->Constant("value"));
+  const Array updates = Array::FromTensor((*u)->Constant("value"));
+
+  const auto gathered = RunLowered(**builder.Make("gather", {x, i}), {&data, &indices});
+  ASSERT_TRUE(gathered.ok()) << gathered.status();
+  EXPECT_THAT(gathered->floats, testing::ElementsAre(3, 1, 2, 3));
+
+  const auto scattered =
+      RunLowered(**builder.Make("scatter_elements", {x, i, u}), {&data, &indices, &updates});
+  ASSERT_TRUE(scattered.ok()) << scattered.status();
+  EXPECT_THAT(scattered->floats, testing::ElementsAre(1, 30, 40));
+}
 
 }  // namespace
 }  // namespace kiln
