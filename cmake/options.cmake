@@ -16,6 +16,7 @@ endif()
 if(KILN_FUZZ)
   target_compile_options(kiln_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+target_compile_definitions(kiln_options INTERFACE KILN_VERSION="${PROJECT_VERSION}")
 target_include_directories(kiln_options INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}")
 
 function(kiln_library name)

@@ -3,10 +3,11 @@
 #include <algorithm>
 
 #include "passes/graph/graph_passes.h"
+#include "passes/layout/layout_passes.h"
 
 namespace kiln {
 
-std::vector<Pass> InferencePipeline() {
+std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
   return {
       // Every op and parameter left is needed by an output; equal frozen parameters are one.
       EliminateDeadCode(),
@@ -28,11 +29,12 @@ std::vector<Pass> InferencePipeline() {
       EliminateCommonSubexpressions(),
       // Convolutions with a spatial result have no padding of their own.
       MakePaddingExplicit(),
-      // (pack-weights of passes/layout/ goes here: weights in the layout of their kernels.)
       // Elementwise ops behind a contraction of their own are its epilogue.
       FuseConvRelu(),
       // Elementwise ops over one iteration space are one kernel.
       FuseElementwise(),
+      // Images are channel-blocked and weights packed wherever that gives whole vectors.
+      AssignLayouts(options.lanes),
       // Nothing is left that no output needs.
       EliminateDeadCode(),
   };

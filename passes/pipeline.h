@@ -12,8 +12,12 @@ namespace kiln {
 /// Every pass, in the order of the inference pipeline.
 const std::vector<Pass>& AllPasses();
 
+struct PipelineOptions {
+  int lanes = 16;  ///< f32 elements in a vector of the target: the size of channel blocks
+};
+
 /// The passes that take an imported inference graph to the graph that is lowered.
-std::vector<Pass> InferencePipeline();
+std::vector<Pass> InferencePipeline(const PipelineOptions& options = {});
 
 /// The passes named in "a,b,c"; an error names the one that does not exist. A name may come twice.
 StatusOr<std::vector<Pass>> ParsePassList(std::string_view names);

@@ -171,7 +171,9 @@ StatusOr<Op*> Builder::CloneOp(const Op& op, const std::vector<Op*>& operands) {
   const std::string saved = std::exchange(hint_, op.name());
   auto result = Finish(std::move(copy));
   hint_ = saved;
-  if (result.ok()) (*result)->AddSources(op.sources());
+  if (!result.ok()) return result;
+  (*result)->AddSources(op.sources());
+  (*result)->SetLayout(op.type().layout);
   return result;
 }
 

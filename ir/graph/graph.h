@@ -75,6 +75,8 @@ class Op {
   void AddSources(const std::vector<std::string>& names);
 
   void SetOperand(size_t i, Op* operand);
+  /// Where the result's elements lie: chosen by the layout passes, no part of what is computed.
+  void SetLayout(Layout layout) { type_.layout = std::move(layout); }
 
  private:
   friend class Graph;
@@ -116,6 +118,7 @@ class Graph {
   const std::vector<Output>& outputs() const { return outputs_; }
   void AddOutput(std::string name, Op* value) { outputs_.push_back({std::move(name), value}); }
   bool IsOutput(const Op* op) const;
+  void SetOutput(size_t i, Op* value) { outputs_[i].value = value; }
 
   /// Every use of `from`, outputs included, becomes a use of `to`; sources move along.
   void ReplaceAllUses(Op* from, Op* to);

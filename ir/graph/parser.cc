@@ -278,6 +278,10 @@ Status Parser::ParseOp(Graph& graph, Scope& scope, int depth) {
                       std::move(statement.attributes));
   }
   KILN_RETURN_IF_ERROR(Located(statement.kind, op.status()));
+  // A computed value may lie in any layout; a leaf or a relayout has its own.
+  if (!(*op)->HasTrait(kLeaf) && !(*op)->attributes().contains("layout")) {
+    (*op)->SetLayout(statement.type.layout);
+  }
   if ((*op)->type() != statement.type) {
     return TextReader::ErrorAt(statement.type_token,
                                StrCat("expected ", (*op)->type().ToString(),

@@ -12,7 +12,8 @@
 //   7. Outputs are ops of the graph, and their names differ.
 //   8. An op has as many operands as its definition says.
 //   9. An op has exactly the attributes that its definition declares, each of the declared kind.
-//  10. The type of an op is valid and is what its definition infers from operands and attributes.
+//  10. The type of an op is valid, and but for the layout it is what its definition infers from
+//      operands and attributes.
 //  11. A region op has a body in the same module, with one input per operand and one output; no
 //      other op has one. Bodies nest at most kMaxRegionDepth deep and keep invariants 3 to 11.
 #pragma once

@@ -1,0 +1,214 @@
+#include "compiler/lower/lower.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "compiler/lower/kernel_builder.h"
+#include "compiler/schedule/schedule.h"
+#include "ir/graph/op_def.h"
+#include "passes/memory/plan_memory.h"
+
+namespace kiln {
+
+namespace {
+
+using Region = BufferRef::Region;
+
+int64_t AlignUp(int64_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
+
+/// The value whose bytes `op` shows: views are looked through.
+Op* ViewRoot(Op* op) {
+  while (op->HasTrait(kView)) op = op->operand(0);
+  return op;
+}
+
+/// What all functions of a program share: kernels (each once) and the parameter block.
+class ProgramBuilder {
+ public:
+  ProgramBuilder(const Module& module, const LowerOptions& options)
+      : module_(module), options_(options) {
+    program_.model = module.name;
+  }
+
+  /// The index of `kernel` after scheduling; equal kernels share one.
+  StatusOr<int> AddKernel(const loop::Kernel& kernel) {
+    const auto [it, inserted] =
+        kernels_.emplace(loop::ToString(kernel), static_cast<int>(program_.kernels.size()));
+    if (inserted) {
+      loop::Kernel scheduled = options_.schedule ? Schedule(kernel, options_.target) : kernel;
+      KILN_RETURN_IF_ERROR(Annotate(loop::Verify(scheduled), kernel.name));
+      program_.kernels.push_back(std::move(scheduled));
+    }
+    return it->second;
+  }
+
+  /// The place of a constant's or parameter's value in the parameter block.
+  BufferRef ParameterRef(const Op& op) {
+    const bool named = op.Is("parameter");
+    const std::string name = named ? op.String("name") : "";
+    const Tensor& value =
+        named ? module_.FindParameter(name)->value : op.Constant("value");
+    const std::string key = named ? "p:" + name : "c:" + value.type().ToString() + value.hash();
+    const auto [it, inserted] = parameters_.emplace(key, program_.parameters_bytes);
+    if (inserted) {
+      program_.parameters.push_back({name, program_.parameters_bytes, value});
+      program_.parameters_bytes += AlignUp(std::max<int64_t>(value.type().bytes(), 1));
+    }
+    return {Region::kParameters, it->second};
+  }
+
+  Program& program() { return program_; }
+
+ private:
+  const Module& module_;
+  const LowerOptions& options_;
+  Program program_;
+  std::map<std::string, int> kernels_;
+  std::unordered_map<std::string, int64_t> parameters_;
+};
+
+/// Lowers one function: a step for every op that computes, a place for every value.
+class FunctionLowering {
+ public:
+  FunctionLowering(const Graph& graph, ProgramBuilder& builder) : graph_(graph), shared_(builder) {
+    function_.name = graph.name();
+  }
+
+  StatusOr<FunctionProgram> Run() {
+    DeclareInterface();
+    for (const auto& op : graph_.ops()) {
+      if (op->HasTrait(kLeaf | kView)) continue;
+      KILN_RETURN_IF_ERROR(Annotate(LowerOp(*op), OpLabel(*op)));
+    }
+    KILN_RETURN_IF_ERROR(CopyIndirectOutputs());
+    return PlaceWorkspace();
+  }
+
+ private:
+  static std::string OpLabel(const Op& op) {
+    return op.sources().empty() ? op.name() : op.sources()[0];
+  }
+
+  void DeclareInterface() {
+    for (size_t i = 0; i < graph_.inputs().size(); ++i) {
+      Op* const input = graph_.inputs()[i];
+      function_.inputs.push_back({input->sources().empty() ? input->name() : input->sources()[0],
+                                  input->type()});
+      places_[input] = {Region::kInput, static_cast<int64_t>(i)};
+    }
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      const Graph::Output& output = graph_.outputs()[i];
+      function_.outputs.push_back({output.name, output.value->type()});
+      // The first output that shows a computed value is where that value is computed.
+      Op* const root = ViewRoot(output.value);
+      if (!root->HasTrait(kLeaf)) {
+        places_.try_emplace(root, BufferRef{Region::kOutput, static_cast<int64_t>(i)});
+      }
+    }
+  }
+
+  Status LowerOp(Op& op) {
+    if (op.type().count() == 0) {
+      PlaceOfResult(op);  // nothing to compute
+      return OkStatus();
+    }
+    KILN_ASSIGN_OR_RETURN(BuiltKernel built, BuildKernel(op));
+    Step step;
+    KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(built.kernel));
+    step.name = op.name();
+    step.sources = op.sources();
+    step.flops = built.flops;
+    for (Op* const input : built.inputs) {
+      KILN_ASSIGN_OR_RETURN(const BufferRef ref, PlaceOfOperand(input));
+      step.buffers.push_back(ref);
+      step.bytes += static_cast<double>(input->type().bytes());
+    }
+    step.buffers.push_back(PlaceOfResult(op));
+    step.bytes += static_cast<double>(op.type().bytes());
+    function_.steps.push_back(std::move(step));
+    return OkStatus();
+  }
+
+  int CurrentStep() const { return static_cast<int>(function_.steps.size()); }
+
+  StatusOr<BufferRef> PlaceOfOperand(Op* operand) {
+    Op* const root = ViewRoot(operand);
+    if (root->Is("constant") || root->Is("parameter")) return shared_.ParameterRef(*root);
+    const auto it = places_.find(root);
+    if (it == places_.end()) {
+      return InternalError("'", root->name(), "' (", root->kind(), ") has no place in memory");
+    }
+    if (it->second.region == Region::kWorkspace) {
+      function_.slots[it->second.position].last = CurrentStep();
+    }
+    return it->second;
+  }
+
+  BufferRef PlaceOfResult(Op& op) {
+    const auto it = places_.find(&op);
+    if (it != places_.end()) return it->second;
+    // Until PlaceWorkspace, a workspace position is the index of a slot.
+    const BufferRef ref{Region::kWorkspace, static_cast<int64_t>(function_.slots.size())};
+    function_.slots.push_back({op.name(), 0, op.type().bytes(), CurrentStep(), CurrentStep()});
+    places_[&op] = ref;
+    return ref;
+  }
+
+  /// Outputs that show an input, a constant, or a value that another output holds already.
+  Status CopyIndirectOutputs() {
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      const Graph::Output& output = graph_.outputs()[i];
+      const BufferRef target{Region::kOutput, static_cast<int64_t>(i)};
+      KILN_ASSIGN_OR_RETURN(const BufferRef source, PlaceOfOperand(output.value));
+      if (source == target || output.value->type().count() == 0) continue;
+      Step step;
+      KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(CopyKernel(output.value->type())));
+      step.name = output.name;
+      step.sources = output.value->sources();
+      step.buffers = {source, target};
+      step.bytes = 2.0 * static_cast<double>(output.value->type().bytes());
+      function_.steps.push_back(std::move(step));
+    }
+    return OkStatus();
+  }
+
+  StatusOr<FunctionProgram> PlaceWorkspace() {
+    std::vector<BufferLifetime> lifetimes;
+    for (const WorkspaceSlot& slot : function_.slots) {
+      lifetimes.push_back({.size = slot.bytes, .first_step = slot.first, .last_step = slot.last});
+    }
+    KILN_ASSIGN_OR_RETURN(const MemoryPlan plan, PlanMemory(lifetimes));
+    for (size_t i = 0; i < function_.slots.size(); ++i) {
+      function_.slots[i].offset = plan.offsets[i];
+    }
+    function_.workspace_bytes = plan.arena_size;
+    for (Step& step : function_.steps) {
+      for (BufferRef& ref : step.buffers) {
+        if (ref.region == Region::kWorkspace) ref.position = plan.offsets[ref.position];
+      }
+    }
+    return std::move(function_);
+  }
+
+  const Graph& graph_;
+  ProgramBuilder& shared_;
+  FunctionProgram function_;
+  std::map<const Op*, BufferRef> places_;
+};
+
+}  // namespace
+
+StatusOr<Program> LowerModule(const Module& module, const LowerOptions& options) {
+  ProgramBuilder builder(module, options);
+  for (const auto& function : module.functions()) {
+    KILN_ASSIGN_OR_RETURN(FunctionProgram lowered, FunctionLowering(*function, builder).Run());
+    builder.program().functions.push_back(std::move(lowered));
+  }
+  return std::move(builder.program());
+}
+
+}  // namespace kiln

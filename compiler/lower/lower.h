@@ -1,0 +1,19 @@
+// Lowering: a module after the passes to a Program of scheduled kernels over a planned arena.
+#pragma once
+
+#include "compiler/lower/program.h"
+#include "compiler/schedule/target.h"
+#include "ir/support/status.h"
+
+namespace kiln {
+
+struct LowerOptions {
+  Target target;
+  /// Off: loops stay as they are lowered, serial and scalar (`--no-schedule`, for debugging).
+  bool schedule = true;
+};
+
+/// Lowers every function of `module`, whose composites must have been decomposed.
+StatusOr<Program> LowerModule(const Module& module, const LowerOptions& options);
+
+}  // namespace kiln

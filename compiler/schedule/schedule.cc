@@ -1,0 +1,159 @@
+#include "compiler/schedule/schedule.h"
+
+#include <unordered_map>
+
+#include "compiler/schedule/access.h"
+#include "compiler/schedule/nest.h"
+#include "compiler/schedule/tile.h"
+#include "ir/loop/affine.h"
+
+namespace kiln {
+
+using loop::Buffer;
+using loop::Expr;
+using loop::ExprKind;
+using loop::Kernel;
+using loop::LoopKind;
+using loop::Stmt;
+using loop::StmtKind;
+using loop::Var;
+
+namespace {
+
+/// Gives every buffer of a kernel one dimension, and every access one index. Only so can two loops
+/// over different dimensions become one.
+class Flattener {
+ public:
+  Kernel Run(const Kernel& kernel) {
+    Kernel flat;
+    flat.name = kernel.name;
+    for (const Buffer& buffer : kernel.inputs) flat.inputs.push_back(Flat(buffer));
+    for (const Buffer& buffer : kernel.outputs) flat.outputs.push_back(Flat(buffer));
+    flat.body = Rewrite(kernel.body);
+    return flat;
+  }
+
+ private:
+  Buffer Flat(const Buffer& buffer) {
+    Buffer& flat = flat_[buffer.get()];
+    if (!flat) flat = loop::MakeBuffer(buffer->name, buffer->element, {ElementCount(buffer->shape)});
+    return flat;
+  }
+
+  static Expr Offset(const Buffer& buffer, const std::vector<Expr>& indices) {
+    const std::vector<int64_t> strides = RowMajorStrides(buffer->shape);
+    Expr sum(0);
+    for (size_t d = 0; d < indices.size(); ++d) sum = sum + indices[d] * Expr(strides[d]);
+    return loop::Simplify(sum);
+  }
+
+  Expr Rewrite(const Expr& expr) {
+    return loop::Transform(expr, [&](const Expr& node) {
+      if (node->kind != ExprKind::kLoad) return node;
+      return loop::Load(Flat(node->buffer), {Offset(node->buffer, node->args)});
+    });
+  }
+
+  Stmt Rewrite(const Stmt& stmt) {
+    switch (stmt->kind) {
+      case StmtKind::kFor: return loop::For(stmt->var, stmt->loop, Rewrite(stmt->body[0]));
+      case StmtKind::kAlloc: return loop::Alloc(Flat(stmt->buffer), Rewrite(stmt->body[0]));
+      case StmtKind::kBlock: {
+        std::vector<Stmt> body;
+        for (const Stmt& part : stmt->body) body.push_back(Rewrite(part));
+        return loop::Block(std::move(body));
+      }
+      case StmtKind::kStore: break;
+    }
+    std::vector<Expr> indices;
+    for (const Expr& index : stmt->indices) indices.push_back(Rewrite(index));
+    return loop::Store(Flat(stmt->buffer), {Offset(stmt->buffer, indices)}, Rewrite(stmt->value),
+                       stmt->predicate.defined() ? Rewrite(stmt->predicate) : Expr());
+  }
+
+  std::unordered_map<const loop::BufferDecl*, Buffer> flat_;
+};
+
+/// True when the iterations of `var` may run at once: each stores to its own place, and reads of the
+/// stored buffer are of that place only.
+bool IterationsAreIndependent(const Nest& nest, const Var& var) {
+  const Linear store = AddressForm(nest.buffer, nest.indices);
+  if (store.irregular.contains(var.get()) || store.Coefficient(var.get()) != 1) return false;
+  std::vector<Expr> loads = CollectLoads(nest.value);
+  if (nest.predicate.defined()) {
+    for (const Expr& load : CollectLoads(nest.predicate)) loads.push_back(load);
+  }
+  for (const Expr& load : loads) {
+    if (load->buffer != nest.buffer) continue;
+    if (loop::ToString(load->args[0]) != loop::ToString(nest.indices[0])) return false;
+  }
+  return true;
+}
+
+/// Vectorises the innermost loops of a statement that an op wrote as a nest of its own. Its order
+/// stays as it is.
+Stmt VectorizeInnermost(const Stmt& stmt, const Target& target) {
+  if (stmt->kind == StmtKind::kStore) return stmt;
+  if (stmt->kind == StmtKind::kFor && stmt->loop == LoopKind::kSerial &&
+      stmt->body[0]->kind == StmtKind::kStore && stmt->var->extent > 1) {
+    const auto nest = MatchNest(stmt);
+    if (nest && IterationsAreIndependent(*nest, stmt->var)) {
+      const Tile tile = VectorTile(*nest, stmt->var, target);
+      if (tile.lanes > 1) return EmitTiled(*nest, tile, /*parallel=*/false)[0];
+    }
+    return stmt;
+  }
+  std::vector<Stmt> body;
+  for (const Stmt& inner : stmt->body) body.push_back(VectorizeInnermost(inner, target));
+  switch (stmt->kind) {
+    case StmtKind::kFor: return loop::For(stmt->var, stmt->loop, body[0]);
+    case StmtKind::kAlloc: return loop::Alloc(stmt->buffer, body[0]);
+    default: return loop::Block(std::move(body));
+  }
+}
+
+bool HasEmptyLoop(const Stmt& stmt) {
+  if (stmt->kind == StmtKind::kFor && stmt->var->extent == 0) return true;
+  return stmt->kind == StmtKind::kFor && HasEmptyLoop(stmt->body[0]);
+}
+
+bool AllSerial(const Stmt& stmt) {
+  return stmt->kind != StmtKind::kFor ||
+         (stmt->loop == LoopKind::kSerial && AllSerial(stmt->body[0]));
+}
+
+}  // namespace
+
+Kernel Schedule(const Kernel& kernel, const Target& target) {
+  Kernel result = Flattener().Run(kernel);
+  const std::vector<Stmt> sections = result.body->kind == StmtKind::kBlock
+                                         ? result.body->body
+                                         : std::vector<Stmt>{result.body};
+  std::vector<Stmt> scheduled;
+  for (const Stmt& section : sections) {
+    if (HasEmptyLoop(section)) continue;
+    const auto nest = AllSerial(section) ? MatchNest(section) : std::nullopt;
+    // A nest that reads what it writes was written by an op that relies on its order.
+    bool ordered = !nest;
+    if (nest) {
+      for (const Expr& load : CollectLoads(nest->value)) ordered |= load->buffer == nest->buffer;
+      for (const Expr& index : nest->indices) ordered |= !CollectLoads(index).empty();
+      ordered |= nest->predicate.defined();
+    }
+    if (ordered) {
+      scheduled.push_back(VectorizeInnermost(section, target));
+      continue;
+    }
+    for (const Nest& part : SplitBlockedLoops(DropUnitLoops(*nest))) {
+      const Nest collapsed = CollapseLoops(DropUnitLoops(part));
+      const Tile tile = ChooseTile(collapsed, target);
+      for (Stmt& stmt : EmitTiled(collapsed, tile, /*parallel=*/true)) {
+        scheduled.push_back(std::move(stmt));
+      }
+    }
+  }
+  result.body = loop::Block(std::move(scheduled));
+  return result;
+}
+
+}  // namespace kiln

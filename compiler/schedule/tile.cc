@@ -1,0 +1,374 @@
+#include "compiler/schedule/tile.h"
+
+#include <algorithm>
+
+#include "compiler/schedule/access.h"
+#include "ir/loop/affine.h"
+
+namespace kiln {
+
+using loop::BinaryOp;
+using loop::Expr;
+using loop::ExprKind;
+using loop::LoopKind;
+using loop::Stmt;
+using loop::Var;
+using loop::Variable;
+
+namespace {
+
+// A fused multiply-add takes 4 cycles and two can start in each: fewer than this many independent
+// accumulators of full-width vectors leave the units idle.
+constexpr double kLatencySteps = 4;
+// Loop control and pointer steps of one tile's reduction step.
+constexpr double kStepOverhead = 0.5;
+
+/// The two factors of a sum of products; undefined when `nest` is not a contraction.
+struct Factors {
+  Expr a, b;
+};
+
+Factors MatchContraction(const Nest& nest) {
+  const Expr reduce = FindReduce(nest.value);
+  if (!reduce.defined() || reduce->reduce != loop::ReduceOp::kSum) return {};
+  const Expr& body = reduce->args[0];
+  if (body->kind != ExprKind::kBinary || body->binary != BinaryOp::kMul) return {};
+  if (CollectLoads(body->args[0]).empty() || CollectLoads(body->args[1]).empty()) return {};
+  return {body->args[0], body->args[1]};
+}
+
+int64_t WidestLane(const Nest& nest) {
+  int64_t bytes = ByteSize(nest.buffer->element);
+  const auto visit = [&](const Expr& node) {
+    if (node.type() != ElementType::kI64 || node->kind == ExprKind::kLoad) {
+      bytes = std::max(bytes, ByteSize(node.type()));
+    }
+  };
+  loop::Walk(nest.value, visit);
+  return bytes;
+}
+
+/// How badly the loads of `nest` suit lanes along `var`: those that are neither contiguous nor the
+/// same for all lanes.
+int StridedLoads(const Nest& nest, const Variable* var) {
+  int strided = 0;
+  for (const Expr& load : CollectLoads(nest.value)) {
+    const Linear form = AddressForm(load->buffer, load->args);
+    const int64_t step = form.Coefficient(var);
+    if (form.irregular.contains(var) || (step != 0 && step != 1)) ++strided;
+  }
+  return strided;
+}
+
+/// True when the reduction reads contiguously along its innermost variable where `var` would have
+/// to gather: then a dot product is better than lanes along `var`.
+bool PrefersDotProduct(const Nest& nest, const Variable* var, int64_t lanes) {
+  const Expr reduce = FindReduce(nest.value);
+  if (!reduce.defined()) return false;
+  const Variable* const inner = reduce->reduce_vars.back().get();
+  if (inner->extent < lanes) return false;
+  bool any_strided = false;
+  for (const Expr& load : CollectLoads(reduce->args[0])) {
+    const Linear form = AddressForm(load->buffer, load->args);
+    const int64_t step = form.Coefficient(inner);
+    if (form.irregular.contains(inner) || (step != 0 && step != 1)) return false;
+    const int64_t lane_step = form.Coefficient(var);
+    if (form.irregular.contains(var) || (lane_step != 0 && lane_step != 1)) any_strided = true;
+  }
+  return any_strided;
+}
+
+/// The loop whose iterations become lanes: one that the store walks contiguously.
+Var ChooseVectorLoop(const Nest& nest, int64_t lanes) {
+  const Linear store = AddressForm(nest.buffer, nest.indices);
+  Var best;
+  for (const Var& var : nest.loops) {
+    if (store.irregular.contains(var.get()) || store.Coefficient(var.get()) != 1) continue;
+    if (var->extent < 2 || PrefersDotProduct(nest, var.get(), lanes)) continue;
+    if (!best || StridedLoads(nest, var.get()) < StridedLoads(nest, best.get())) best = var;
+  }
+  return best;
+}
+
+double StepCost(int64_t rows, int64_t vectors) {
+  return std::max({static_cast<double>(rows * vectors), static_cast<double>(rows + vectors),
+                   kLatencySteps}) +
+         kStepOverhead;
+}
+
+/// The cost of covering `row_extent` rows by `vector_extent` vectors with tiles and their edges.
+double CoverCost(int64_t row_extent, int64_t rows, int64_t vector_extent, int64_t vectors) {
+  double cost = 0;
+  for (const auto& [row_count, r] :
+       {std::pair(row_extent / rows, rows), std::pair(int64_t{1}, row_extent % rows)}) {
+    for (const auto& [vector_count, v] : {std::pair(vector_extent / vectors, vectors),
+                                          std::pair(int64_t{1}, vector_extent % vectors)}) {
+      if (r == 0 || v == 0) continue;
+      cost += static_cast<double>(row_count * vector_count) * StepCost(r, v);
+    }
+  }
+  return cost;
+}
+
+/// The longest loop, the innermost of equals, that `use` accepts.
+template <typename Predicate>
+Var LongestLoop(const Nest& nest, const Predicate& use) {
+  Var best;
+  for (const Var& var : nest.loops) {
+    if (use(var) && (!best || var->extent >= best->extent)) best = var;
+  }
+  return best;
+}
+
+Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector, int64_t lanes,
+                     const Target& target) {
+  const bool vector_in_a = loop::Uses(factors.a, vector.get());
+  const Expr& along = vector_in_a ? factors.a : factors.b;   // read as vectors
+  const Expr& across = vector_in_a ? factors.b : factors.a;  // read as broadcasts
+  const Var row = LongestLoop(nest, [&](const Var& var) {
+    return var != vector && loop::Uses(across, var.get()) && !loop::Uses(along, var.get());
+  });
+  const bool split_vector = vector->extent >= 2 * lanes;
+  const Var second = split_vector ? vector : LongestLoop(nest, [&](const Var& var) {
+    return var != vector && var != row && loop::Uses(along, var.get()) &&
+           !loop::Uses(across, var.get());
+  });
+  const int64_t row_extent = row ? row->extent : 1;
+  const int64_t vector_extent =
+      split_vector ? (vector->extent + lanes - 1) / lanes : second ? second->extent : 1;
+  int64_t best_rows = 1;
+  int64_t best_vectors = 1;
+  double best_cost = CoverCost(row_extent, 1, vector_extent, 1);
+  for (int64_t vectors = 1; vectors <= std::min<int64_t>(vector_extent, 8); ++vectors) {
+    for (int64_t rows = 1; rows <= row_extent; ++rows) {
+      if (rows * vectors + vectors + 1 > target.vector_registers - 1) break;
+      const double cost = CoverCost(row_extent, rows, vector_extent, vectors);
+      if (cost < best_cost) {
+        best_cost = cost;
+        best_rows = rows;
+        best_vectors = vectors;
+      }
+    }
+  }
+  Tile tile;
+  tile.lanes = lanes;
+  if (row && best_rows > 1) tile.loops.push_back({row, best_rows, false});
+  if (second && !split_vector && best_vectors > 1) {
+    tile.loops.push_back({second, best_vectors, false});
+  }
+  tile.loops.push_back({vector, split_vector ? best_vectors * lanes : lanes, true});
+  return tile;
+}
+
+}  // namespace
+
+Tile VectorTile(const Nest& nest, const Var& var, const Target& target) {
+  Tile tile;
+  tile.lanes = std::max(target.Lanes(WidestLane(nest)), 1);
+  tile.loops.push_back({var, tile.lanes, true});
+  return tile;
+}
+
+Tile ChooseTile(const Nest& nest, const Target& target) {
+  const int64_t lanes = target.Lanes(WidestLane(nest));
+  if (lanes < 2 || nest.loops.empty()) return {};
+  const Var vector = ChooseVectorLoop(nest, lanes);
+  if (!vector) return {};
+  const Factors factors = MatchContraction(nest);
+  if (factors.a.defined()) {
+    const bool both = loop::Uses(factors.a, vector.get()) && loop::Uses(factors.b, vector.get());
+    if (!both) return ContractionTile(nest, factors, vector, lanes, target);
+  }
+  Tile tile;
+  tile.lanes = lanes;
+  if (FindReduce(nest.value).defined()) {
+    // Depthwise convolutions, pools: a few neighbours at once, to hide the latency of the chain.
+    const Var neighbour = LongestLoop(nest, [&](const Var& var) { return var != vector; });
+    if (neighbour) tile.loops.push_back({neighbour, std::min<int64_t>(neighbour->extent, 4), false});
+  }
+  tile.loops.push_back({vector, lanes, true});
+  return tile;
+}
+
+namespace {
+
+/// Emits the loops of a tiled nest from the outside in.
+class TiledEmitter {
+ public:
+  TiledEmitter(const Nest& nest, const Tile& tile, bool parallel)
+      : nest_(nest), tile_(tile), parallel_(parallel) {
+    for (const Var& var : nest.loops) {
+      const TileLoop* found = nullptr;
+      for (const TileLoop& loop : tile.loops) {
+        if (loop.var == var) found = &loop;
+      }
+      levels_.push_back({var, found});
+    }
+  }
+
+  std::vector<Stmt> Emit() {
+    parallel_levels_ = CountParallelLevels();
+    EmitSections(0, {}, {});
+    return std::move(sections_);
+  }
+
+ private:
+  struct Level {
+    Var var;
+    const TileLoop* tile;  // null: a plain loop
+  };
+  /// A tile loop in the part of the nest being emitted: which of its iterations a tile covers.
+  struct Inner {
+    const TileLoop* tile;
+    Var var;  // of extent size, in the whole part, or the rest, at the edge
+  };
+  struct Context {
+    std::map<const Variable*, Expr> values;
+    std::vector<Inner> inner;
+  };
+  /// One of the two parts of a level: `count` steps of `size` iterations from `start` on.
+  struct Part {
+    int64_t start, count, size;
+  };
+
+  /// Whole tiles; at the edge the whole vectors of what is left (or all of it, for another loop);
+  /// then the lanes that do not fill a vector.
+  std::vector<Part> PartsOf(const Level& level) const {
+    const int64_t extent = level.var->extent;
+    if (level.tile == nullptr) return {{0, extent, 1}};
+    const int64_t unit = level.tile->vector ? tile_.lanes : 1;
+    std::vector<Part> parts;
+    int64_t start = 0;
+    for (const int64_t size : {level.tile->size, (extent % level.tile->size) / unit * unit,
+                               extent % unit}) {
+      if (size == 0 || extent - start < size) continue;
+      const int64_t count = (extent - start) / size;
+      parts.push_back({start, count, size});
+      start += count * size;
+    }
+    return parts;
+  }
+
+  /// Enough leading levels for a few dozen pieces of work, and never the last tile of all.
+  size_t CountParallelLevels() const {
+    if (!parallel_) return 0;
+    int64_t pieces = 1;
+    size_t count = 0;
+    while (count < levels_.size() && pieces < 64) {
+      const Part main = PartsOf(levels_[count])[0];
+      pieces *= main.count;
+      ++count;
+    }
+    return count;
+  }
+
+  /// `step` is the number of the step within the part.
+  static void Bind(const Level& level, const Part& part, const Expr& step, Context& context) {
+    Expr value = Expr(part.start) + step * part.size;
+    if (level.tile != nullptr) {
+      const Var inner = loop::MakeVar(level.var->name + "t", part.size);
+      value = value + Expr(inner);
+      context.inner.push_back({level.tile, inner});
+    }
+    context.values[level.var.get()] = value;
+  }
+
+  /// One section for every combination of whole and edge parts of the parallel levels.
+  void EmitSections(size_t level, std::vector<Part> parts, const Context& context) {
+    if (level < parallel_levels_) {
+      for (const Part& part : PartsOf(levels_[level])) {
+        std::vector<Part> extended = parts;
+        extended.push_back(part);
+        EmitSections(level + 1, extended, context);
+      }
+      return;
+    }
+    int64_t total = 1;
+    for (const Part& part : parts) total *= part.count;
+    const Var joined = loop::MakeVar("p", total);
+    Context bound = context;
+    int64_t below = total;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      below /= parts[i].count;
+      Expr step = loop::FloorDiv(joined, below);
+      if (i > 0) step = loop::FloorMod(step, parts[i].count);
+      Bind(levels_[i], parts[i], loop::Simplify(step), bound);
+    }
+    Stmt body = EmitLevel(parallel_levels_, bound);
+    if (total > 1) {
+      body = loop::For(joined, LoopKind::kParallel, body);
+    } else {
+      body = loop::MapExprs(body, [&](const Expr& expr) {
+        return loop::Simplify(loop::Substitute(expr, {{joined.get(), Expr(0)}}));
+      });
+    }
+    sections_.push_back(body);
+  }
+
+  Stmt EmitLevel(size_t level, const Context& context) {
+    if (level == levels_.size()) return EmitTile(context);
+    std::vector<Stmt> parts;
+    for (const Part& part : PartsOf(levels_[level])) {
+      const Var step = loop::MakeVar(levels_[level].var->name, part.count);
+      Context bound = context;
+      Bind(levels_[level], part, part.count == 1 ? Expr(0) : Expr(step), bound);
+      Stmt body = EmitLevel(level + 1, bound);
+      parts.push_back(part.count == 1 ? body : loop::For(step, body));
+    }
+    return parts.size() == 1 ? parts[0] : loop::Block(std::move(parts));
+  }
+
+  /// Every tile binds variables of its own: one level's part may stand around several tiles.
+  static Var Fresh(const Var& var, int64_t extent, std::map<const Variable*, Expr>& renamed) {
+    const Var fresh = loop::MakeVar(var->name, extent);
+    renamed[var.get()] = Expr(fresh);
+    return fresh;
+  }
+
+  /// Unrolled loops around the vector loop around the store.
+  Stmt EmitTile(const Context& context) {
+    std::map<const Variable*, Expr> values = context.values;
+    std::vector<std::pair<Var, LoopKind>> loops;
+    std::map<const Variable*, Expr> renamed;
+    Var lanes;
+    for (const Inner& inner : context.inner) {
+      if (!inner.tile->vector) {
+        if (inner.var->extent == 1) {
+          renamed[inner.var.get()] = Expr(0);
+        } else {
+          loops.emplace_back(Fresh(inner.var, inner.var->extent, renamed), LoopKind::kUnroll);
+        }
+        continue;
+      }
+      const int64_t vectors = inner.var->extent / tile_.lanes;
+      if (vectors > 1 && inner.var->extent % tile_.lanes == 0) {
+        const Var block = loop::MakeVar(inner.var->name + "b", vectors);
+        lanes = loop::MakeVar(inner.var->name + "l", tile_.lanes);
+        loops.emplace_back(block, LoopKind::kUnroll);
+        renamed[inner.var.get()] = Expr(block) * tile_.lanes + Expr(lanes);
+      } else {
+        lanes = Fresh(inner.var, inner.var->extent, renamed);
+      }
+    }
+    if (lanes) loops.emplace_back(lanes, LoopKind::kVector);
+    for (auto& [var, value] : values) value = loop::Substitute(value, renamed);
+    Stmt stmt = SubstituteVars(nest_, values).StoreStmt();
+    for (size_t i = loops.size(); i-- > 0;) stmt = loop::For(loops[i].first, loops[i].second, stmt);
+    return stmt;
+  }
+
+  const Nest& nest_;
+  const Tile& tile_;
+  bool parallel_;
+  std::vector<Level> levels_;
+  size_t parallel_levels_ = 0;
+  std::vector<Stmt> sections_;
+};
+
+}  // namespace
+
+std::vector<Stmt> EmitTiled(const Nest& nest, const Tile& tile, bool parallel) {
+  return TiledEmitter(nest, tile, parallel).Emit();
+}
+
+}  // namespace kiln
