@@ -30,7 +30,8 @@ enum class Coordinate {
   kAlignCorners,
   kAsymmetric,
   kHalfPixelSymmetric,
-  kCropAndResize
+  kCropAndResize,
+  kTfHalfPixel,
 };
 enum class Rounding { kPreferFloor, kPreferCeil, kFloor, kCeil };
 
@@ -40,9 +41,9 @@ const std::vector<std::string_view>& ModeNames() {
 }
 
 const std::vector<std::string_view>& CoordinateNames() {
-  static const auto* const names =
-      new std::vector<std::string_view>{"half_pixel", "pytorch_half_pixel",   "align_corners",
-                                        "asymmetric", "half_pixel_symmetric", "tf_crop_and_resize"};
+  static const auto* const names = new std::vector<std::string_view>{
+      "half_pixel",           "pytorch_half_pixel", "align_corners",       "asymmetric",
+      "half_pixel_symmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn"};
   return *names;
 }
 
@@ -71,9 +72,12 @@ struct ResizeDim {
   double roi_end;
   Coordinate coordinate;
 
+  /// Whether every position reads its own.
   bool IsIdentity() const {
-    return input == output && scale == 1 &&
-           (coordinate != Coordinate::kCropAndResize || (roi_start == 0 && roi_end == 1));
+    const bool maps_to_itself = coordinate == Coordinate::kCropAndResize
+                                    ? roi_start == 0 && roi_end == 1
+                                    : coordinate != Coordinate::kTfHalfPixel;
+    return input == output && scale == 1 && maps_to_itself;
   }
 };
 
@@ -164,6 +168,7 @@ double SourceCoordinate(const ResizeDim& dim, int64_t x) {
     case Coordinate::kAlignCorners:
       return dim.length == 1 ? 0 : position * (input - 1) / (dim.length - 1);
     case Coordinate::kAsymmetric: return position / dim.scale;
+    case Coordinate::kTfHalfPixel: return (position + 0.5) / dim.scale;
     case Coordinate::kHalfPixelSymmetric: {
       const double adjustment = static_cast<double>(dim.output) / dim.length;
       return input / 2 * (1 - adjustment) + (position + 0.5) / dim.scale - 0.5;
@@ -293,6 +298,7 @@ Expr SourceCoordinateExpr(const ResizeDim& dim, const Expr& x) {
       if (dim.length == 1) return F64(0);
       return position * F64(input - 1) / F64(dim.length - 1);
     case Coordinate::kAsymmetric: return position / F64(dim.scale);
+    case Coordinate::kTfHalfPixel: return (position + F64(0.5)) / F64(dim.scale);
     case Coordinate::kHalfPixelSymmetric: {
       const double adjustment = static_cast<double>(dim.output) / dim.length;
       return F64(input / 2 * (1 - adjustment)) + (position + F64(0.5)) / F64(dim.scale) - F64(0.5);
@@ -451,6 +457,7 @@ std::vector<OpDef> ResizeOps() {
        .doc = "x resampled to the shape `sizes`. Per dimension, result position p maps to the "
               "coordinate c in x: half_pixel (p+0.5)/scale - 0.5; pytorch_half_pixel the same, but "
               "0 for a result of length 1; align_corners p*(in-1)/(out-1); asymmetric p/scale; "
+              "tf_half_pixel_for_nn (p+0.5)/scale; "
               "half_pixel_symmetric in/2*(1 - size/out) + (p+0.5)/scale - 0.5; tf_crop_and_resize "
               "p*(end-start)*(in-1)/(out-1) + start*(in-1) with start and end from roi; where out "
               "= scale*in. nearest reads x at c rounded; linear weighs the two elements around c "

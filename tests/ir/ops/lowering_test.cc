@@ -90,8 +90,8 @@ Array RandomArray(const TensorType& type, bool special, std::mt19937& random) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   const double kSpecial[] = {std::numeric_limits<double>::quiet_NaN(), kInf, -kInf, 0.0};
   for (double& value : array.floats) {
-    value = special && random() % 8 == 0 ? kSpecial[random() % 4]
-                                         : RoundTo(type.element, real(random));
+    value =
+        special && random() % 8 == 0 ? kSpecial[random() % 4] : RoundTo(type.element, real(random));
   }
   for (int64_t& value : array.ints) {
     value = WrapInt(type.element, static_cast<int64_t>(random() % 9) - 4);
