@@ -58,9 +58,9 @@ std::vector<Match> LongestIncreasing(const std::vector<Match>& matches) {
   std::vector<size_t> tails;  // tails[k]: the match that ends the best run of length k + 1
   std::vector<size_t> previous(matches.size());
   for (size_t i = 0; i < matches.size(); ++i) {
-    const auto tail =
-        std::lower_bound(tails.begin(), tails.end(), i,
-                         [&](size_t a, size_t b) { return matches[a].after < matches[b].after; });
+    const auto tail = std::lower_bound(tails.begin(), tails.end(), i, [&](size_t a, size_t b) {
+      return matches[a].after < matches[b].after;
+    });
     previous[i] = tail == tails.begin() ? i : *std::prev(tail);
     if (tail == tails.end()) {
       tails.push_back(i);

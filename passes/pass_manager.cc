@@ -8,7 +8,6 @@
 #include "ir/graph/printer.h"
 #include "ir/graph/verifier.h"
 #include "passes/diff.h"
-#include "passes/numeric_check.h"
 #include "passes/pipeline.h"
 
 namespace kiln {
@@ -55,6 +54,9 @@ Status PassManager::CheckOptions() const {
 Status PassManager::Run(Module& module) {
   KILN_RETURN_IF_ERROR(CheckOptions());
   reports_.clear();
+  if (options_.verify_numbers) {
+    KILN_ASSIGN_OR_RETURN(values_, InterpretSeeded(module, options_.seed));
+  }
   for (const Pass& pass : passes_) {
     KILN_RETURN_IF_ERROR(Annotate(RunPass(pass, module), "pass " + pass.name));
   }
@@ -86,21 +88,26 @@ bool PassManager::WantsPrint(const Pass& pass) const {
 void PassManager::PrintAfter(const Pass& pass, const std::string& before,
                              const Module& after) const {
   std::string text = Print(after);
-  if (options_.diff) text = UnifiedDiff(before, text);
+  if (options_.diff) {
+    text = UnifiedDiff(before, text);
+    if (text.empty()) return;
+  }
   options_.print(StrCat("// ", options_.diff ? "changed by " : "after ", pass.name, "\n", text));
 }
 
 Status PassManager::CheckNumbers(const Pass& pass, const Module& before, const Module& after,
                                  int64_t rewrites) {
-  KILN_ASSIGN_OR_RETURN(const ModuleValues expected, InterpretSeeded(before, options_.seed));
-  const StatusOr<ModuleValues> found = InterpretSeeded(after, options_.seed);
+  StatusOr<ModuleValues> found = InterpretSeeded(after, options_.seed);
   if (!found.ok()) return Annotate(found.status(), "the result cannot be interpreted");
-  const std::optional<std::string> difference = FirstDifference(before, expected, *found);
-  if (!difference) return OkStatus();
+  const std::optional<std::string> difference = FirstDifference(before, values_, *found);
+  if (!difference) {
+    values_ = *std::move(found);
+    return OkStatus();
+  }
   // The rewrites of earlier passes do not count against the limit of a pass that runs alone.
   KILN_ASSIGN_OR_RETURN(
       const WrongRewrite wrong,
-      BisectRewrites(pass, before, expected, options_.rewrites, rewrites, options_.seed));
+      BisectRewrites(pass, before, values_, options_.rewrites, rewrites, options_.seed));
   if (options_.print) options_.print(wrong.diff);
   return InternalError("the numbers changed: ", *difference,
                        wrong.remark.empty() ? "" : "; the first wrong rewrite is ", wrong.remark);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "passes/numeric_check.h"
 #include "passes/pass.h"
 
 namespace kiln {
@@ -69,6 +70,7 @@ class PassManager {
   PassOptions options_;
   PassContext context_;
   std::vector<PassReport> reports_;
+  ModuleValues values_;  // of the module before the next pass, when numbers are verified
 };
 
 }  // namespace kiln

@@ -69,8 +69,8 @@ RewriteSite::RewriteSite(Op* op, std::string_view rule, PassContext& context)
   builder_.SetSources(op->sources());
 }
 
-Op* RewriteSite::Refuse(std::string text) {
-  context_.Refused(rule_, *op_, std::move(text));
+Op* RewriteSite::Refuse(std::string_view text) {
+  context_.Refused(rule_, *op_, StrCat(Describe(*op_), " ", text));
   return kNoMatch;
 }
 

@@ -26,8 +26,9 @@ class RewriteSite {
   /// Inserts just before the op; what it makes carries the op's sources.
   Builder& b() { return builder_; }
 
-  /// The law matched, but must not be applied because of `text`. Returns nullptr (no match).
-  Op* Refuse(std::string text);
+  /// The law matched, but must not be applied. `text` says so behind the op's description: "not
+  /// folded into conv 'a': its weights are not constant". Returns nullptr (no match).
+  Op* Refuse(std::string_view text);
   /// Replaces the law as the text of the remark.
   void Explain(std::string text) { explanation_ = std::move(text); }
   const std::string& explanation() const { return explanation_; }

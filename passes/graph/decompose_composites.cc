@@ -2,8 +2,8 @@
 //
 //   instance_norm(x) = ...               what OpDef::decompose builds
 //
-// Runs when the passes that profit from the structure (fold-batch-norm) have had their turn, so that
-// what is left is optimised and fused like everything else.
+// Runs when the passes that profit from the structure (fold-batch-norm) have had their turn, so
+// that what is left is optimised and fused like everything else.
 #include "ir/graph/op_def.h"
 #include "passes/graph/graph_passes.h"
 #include "passes/rewrite.h"

@@ -31,8 +31,10 @@ std::vector<Op*> CanonicalOperands(const Op& op) {
 
 size_t Hash(const Op& op) {
   size_t hash = std::hash<const void*>()(&op.def());
-  for (const Op* const operand : CanonicalOperands(op)) Mix(hash, std::hash<const void*>()(operand));
-  for (const auto& [name, value] : op.attributes()) Mix(hash, std::hash<std::string>()(Print(value)));
+  for (const Op* const operand : CanonicalOperands(op))
+    Mix(hash, std::hash<const void*>()(operand));
+  for (const auto& [name, value] : op.attributes())
+    Mix(hash, std::hash<std::string>()(Print(value)));
   return hash;
 }
 

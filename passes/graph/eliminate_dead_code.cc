@@ -55,8 +55,7 @@ std::map<std::string, std::string> EqualParameters(const Module& module) {
   std::map<std::string, std::string> merged;
   for (const auto& [name, parameter] : module.parameters()) {
     const Tensor& value = parameter.value;
-    const auto [it, inserted] =
-        first.try_emplace({value.type().ToString(), value.hash()}, name);
+    const auto [it, inserted] = first.try_emplace({value.type().ToString(), value.hash()}, name);
     if (!inserted) merged.emplace(name, it->second);
   }
   return merged;

@@ -28,8 +28,8 @@ StatusOr<Op*> PerChannel(Builder& b, const StatusOr<Op*>& vector, size_t trailin
 // Says why a batch_norm behind an activation will not reach the contraction before it.
 void RemarkOnActivation(RewriteSite& at, const Op& x) {
   if (!x.HasTrait(kElementwise) || x.Is("add") || !x.operand(0)->HasTrait(kContraction)) return;
-  at.Refuse(StrCat(Describe(at.op()), " not folded into ", Describe(*x.operand(0)), ": ",
-                   Describe(x), " stands between"));
+  at.Refuse(
+      StrCat("not folded into ", Describe(*x.operand(0)), ": ", Describe(x), " stands between"));
 }
 
 StatusOr<Op*> ScaleAndShift(RewriteSite& at) {
@@ -101,13 +101,13 @@ StatusOr<Op*> ScaleIntoWeights(RewriteSite& at) {
     if (!IsPerChannel(*scale, *contraction, at.context())) continue;
     const std::string why = OtherUse(*contraction, at.op());
     if (!why.empty() || !HasScalableWeights(*contraction, at.context())) {
-      return at.Refuse(StrCat(Describe(at.op()), " not folded into ", Describe(*contraction), ": ",
+      return at.Refuse(StrCat("not folded into ", Describe(*contraction), ": ",
                               why.empty() ? "its weights are not constant" : why));
     }
     at.Explain(StrCat(Describe(at.op()), " folded into the weights of ", Describe(*contraction)));
     KILN_ASSIGN_OR_RETURN(Op* const weights, ScaleWeights(at.b(), *contraction, scale));
-    return Builder(at.op().graph(), &at.op()).CloneOp(*contraction,
-                                                      {contraction->operand(0), weights});
+    return Builder(at.op().graph(), &at.op())
+        .CloneOp(*contraction, {contraction->operand(0), weights});
   }
   return kNoMatch;
 }

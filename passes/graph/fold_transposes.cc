@@ -3,9 +3,9 @@
 //
 //   transpose(transpose(x, p), q) = transpose(x, p[q])           an identity is dropped
 //   f(transpose(x, p), transpose(y, p), c) = transpose(f(x, y, c'), p)     f elementwise, c static
-//   matmul(transpose(a), b) = matmul(a, b) {transpose_a}         of the last two dimensions; b alike
-//   reduce(transpose(x, p), axes) = transpose(reduce(x, p[axes]), p)
-//   pad, slice, concat, softmax alike
+//   matmul(transpose(a), b) = matmul(a, b) {transpose_a}         of the last two dimensions; b
+//   alike reduce(transpose(x, p), axes) = transpose(reduce(x, p[axes]), p) pad, slice, concat,
+//   softmax alike
 //
 // A transpose with other users stays: it would be computed anyway, and the op would run in a second
 // order. Pushing down never makes more transposes, so the laws end.
@@ -27,7 +27,8 @@ bool IsIdentity(const Permutation& p) { return std::is_sorted(p.begin(), p.end()
 
 Permutation Inverse(const Permutation& p) {
   Permutation inverse(p.size());
-  for (size_t i = 0; i < p.size(); ++i) inverse[static_cast<size_t>(p[i])] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < p.size(); ++i)
+    inverse[static_cast<size_t>(p[i])] = static_cast<int64_t>(i);
   return inverse;
 }
 
@@ -44,8 +45,8 @@ const Op* OwnTranspose(RewriteSite& at, size_t i) {
   if (!operand->Is("transpose")) return nullptr;
   for (const Op* const user : operand->users()) {
     if (user != &at.op()) {
-      return at.Refuse(StrCat(Describe(*operand), " not moved past ", Describe(at.op()), ": ",
-                              OtherUse(*operand, at.op())));
+      return at.Refuse(
+          StrCat("not moved before ", Describe(*operand), ": ", OtherUse(*operand, at.op())));
     }
   }
   return operand->graph()->IsOutput(operand) ? nullptr : operand;
@@ -85,8 +86,8 @@ StatusOr<Op*> SinkThroughElementwise(RewriteSite& at) {
   const Permutation p = transpose->Ints("perm");
   for (size_t i = 0; i < op.operands().size(); ++i) {
     const Op& operand = *op.operand(i);
-    const bool alike = operand.Is("transpose") && operand.Ints("perm") == p &&
-                       OwnTranspose(at, i) != nullptr;
+    const bool alike =
+        operand.Is("transpose") && operand.Ints("perm") == p && OwnTranspose(at, i) != nullptr;
     if (!alike && operand.type().count() != 1 && !IsStatic(operand, at.context())) return kNoMatch;
   }
   std::vector<Op*> operands;
@@ -119,7 +120,8 @@ StatusOr<Op*> IntoMatmul(RewriteSite& at) {
 Permutation Remaining(const Permutation& p, const std::vector<int64_t>& axes) {
   Permutation kept;
   for (size_t i = 0; i < p.size(); ++i) {
-    if (!std::binary_search(axes.begin(), axes.end(), static_cast<int64_t>(i))) kept.push_back(p[i]);
+    if (!std::binary_search(axes.begin(), axes.end(), static_cast<int64_t>(i)))
+      kept.push_back(p[i]);
   }
   Permutation ranks;
   for (const int64_t dim : kept) {

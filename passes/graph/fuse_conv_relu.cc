@@ -124,17 +124,9 @@ void RemarkOnEnd(const Op& contraction, const Op& exit, PassContext& context) {
     } else if (why.empty()) {
       why = "an operand waits for the contraction, or the group would be too large";
     }
-    context.Refused(kName, contraction, StrCat(Describe(contraction), " not fused with ",
-                                               Describe(*next), ": ", why));
+    context.Refused(kName, contraction,
+                    StrCat(Describe(contraction), " not fused with ", Describe(*next), ": ", why));
   }
-}
-
-std::string Explain(const std::vector<Op*>& group) {
-  std::string text = StrCat(Describe(*group.front()), " fused with ");
-  for (size_t i = 1; i < group.size(); ++i) {
-    text += StrCat(i > 1 ? ", " : "", Describe(*group[i]));
-  }
-  return text;
 }
 
 StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
@@ -146,7 +138,7 @@ StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
     const std::vector<Op*> group = ClosedEpilogue(op, order);
     RemarkOnEnd(*op, *group.back(), context);
     if (group.size() == 1) continue;
-    context.Fired(kName, *op, Explain(group));
+    context.Fired(kName, *op, DescribeFusion(*op, group));
     KILN_ASSIGN_OR_RETURN(Op* const fusion, MakeFusion(group));
     order.Fuse(group, fusion);
     changed = true;

@@ -29,10 +29,11 @@ constexpr char kName[] = "fuse-elementwise";
 
 bool IsElementwise(const Op& op) { return op.HasTrait(kElementwise) && op.def().element; }
 
-// Computes each result element from many operand elements, by one expression.
+// Reduces many operand elements to each result element, by one expression: reductions over axes and
+// pools over windows.
 bool IsReduction(const Op& op) {
-  return op.def().element && !op.HasTrait(kElementwise | kMovement | kContraction | kLeaf) &&
-         op.operands().size() == 1;
+  return op.def().element && op.operands().size() == 1 &&
+         (op.HasTrait(kReduction) || op.attributes().contains("kernel"));
 }
 
 // Each operand element goes into exactly one result element.
@@ -88,7 +89,7 @@ class Group {
     std::set<bool> behind;
     for (Op* const user : op->users()) {
       const auto member = members_.find(user);
-      if (member == members_.end()) return Refuse(op, OtherUse(*op, *candidate_user(op)));
+      if (member == members_.end()) return Refuse(op, OtherUse(*op, *MemberReading(op)));
       if (!SharesSpace(*op, *user)) return;
       behind.insert(member->second || IsReduction(*user));
     }
@@ -110,7 +111,7 @@ class Group {
   }
 
   // The member that reads `op`.
-  const Op* candidate_user(const Op* op) const {
+  const Op* MemberReading(const Op* op) const {
     return *std::find_if(op->users().begin(), op->users().end(),
                          [&](Op* user) { return members_.contains(user); });
   }
@@ -138,14 +139,14 @@ StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
     if (!candidate || !context.Allow(kName, *exit)) continue;
     const Group group(exit, position);
     for (const auto& [where, refusal] : group.refused()) {
-      context.Refused(kName, *exit, StrCat(Describe(*refusal.first), " not fused into ",
-                                           Describe(*exit), ": ", refusal.second));
+      context.Refused(kName, *exit,
+                      StrCat(Describe(*refusal.first), " not fused into ", Describe(*exit), ": ",
+                             refusal.second));
     }
     const std::vector<Op*> members = group.ops();
     if (members.size() == 1) continue;
     fused.insert(members.begin(), members.end());
-    context.Fired(kName, *exit, StrCat(Describe(*exit), " fused with the ",
-                                       members.size() - 1, " ops before it"));
+    context.Fired(kName, *exit, DescribeFusion(*exit, members));
     KILN_RETURN_IF_ERROR(MakeFusion(members).status());
     changed = true;
   }

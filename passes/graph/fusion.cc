@@ -59,6 +59,14 @@ int64_t WrittenSize(const std::vector<Op*>& group) {
   return total;
 }
 
+std::string DescribeFusion(const Op& op, const std::vector<Op*>& group) {
+  std::string others;
+  for (const Op* const other : group) {
+    if (other != &op) others += StrCat(others.empty() ? "" : ", ", Describe(*other));
+  }
+  return StrCat(Describe(op), " fused with ", others);
+}
+
 StatusOr<Op*> MakeFusion(const std::vector<Op*>& group) {
   Op* const exit = group.back();
   const std::vector<Op*> operands = GroupOperands(group);

@@ -23,6 +23,9 @@ std::vector<Op*> GroupOperands(const std::vector<Op*>& group);
 /// the exit; saturates above kMaxWrittenSize.
 int64_t WrittenSize(const std::vector<Op*>& group);
 
+/// "conv 'conv1' fused with add 'bias1', relu 'relu1'": `op` first, then the rest of its group.
+std::string DescribeFusion(const Op& op, const std::vector<Op*>& group);
+
 /// Replaces `group` (in graph order, exit last) by one fusion in the exit's place, with the sources
 /// of all, and erases the group. Constants that were copied into the body stay, perhaps unused.
 StatusOr<Op*> MakeFusion(const std::vector<Op*>& group);

@@ -24,7 +24,7 @@ StatusOr<Op*> PadOutside(RewriteSite& at) {
     return kNoMatch;
   }
   if (ElementCount(Shape(conv.shape().begin() + 2, conv.shape().end())) <= 1) {
-    return at.Refuse(StrCat(Describe(conv), ": its result has one spatial element"));
+    return at.Refuse("keeps its padding: its result has one spatial element");
   }
   AttributeMap attributes = conv.attributes();
   const std::vector<int64_t> zeros(low.size(), 0);

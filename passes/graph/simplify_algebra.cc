@@ -4,14 +4,14 @@
 //   x + 0, x - 0, x * 1, x / 1, pow(x,1) = x           (the sign of a zero is not kept)
 //   x * 0 = 0                                          integers only: NaN * 0 is NaN
 //   x - c = x + (-c)                                   signed types, c static
-//   x / c = x * (1/c)                                  floats, c a power of two, so that 1/c is exact
-//   (x + c1) + c2 = x + (c1 + c2), same for *          c1, c2 static; * only of splats whose product is normal
-//   x + (-y) = x - y      x - (-y) = x + y
+//   x / c = x * (1/c)                                  floats, c a power of two, so that 1/c is
+//   exact (x + c1) + c2 = x + (c1 + c2), same for *          c1, c2 static; * only of splats whose
+//   product is normal x + (-y) = x - y      x - (-y) = x + y
 //   -(-x) = x   not(not x) = x   f(f(x)) = f(x)        f one of relu, abs, floor, ceil, round, sign
 //   clip(clip(x)) = clip(x)    clip(relu(x)) = clip(x, max(0, min), max)
 //   max(x, 0) = relu(x)
-//   pow(x, 2) = x * x                                  pow(x, 0.5) stays: sqrt differs at -0 and -inf
-//   cast(cast(x)) = cast(x)                            when the inner cast loses nothing
+//   pow(x, 2) = x * x                                  pow(x, 0.5) stays: sqrt differs at -0 and
+//   -inf cast(cast(x)) = cast(x)                            when the inner cast loses nothing
 //   where(true, a, b) = a      where(false, a, b) = b
 #include <algorithm>
 #include <cmath>
@@ -57,7 +57,7 @@ StatusOr<Op*> NeutralOperand(RewriteSite& at) {
 
 StatusOr<Op*> MulZero(RewriteSite& at) {
   if (Besides(at, "mul", 0) == nullptr) return kNoMatch;
-  if (!IsInteger(at.op().element())) return at.Refuse("a float times 0 may be NaN");
+  if (!IsInteger(at.op().element())) return at.Refuse("stays: a float times 0 may be NaN");
   return at.b().Broadcast(at.b().Scalar(at.op().element(), 0), at.op().shape());
 }
 
@@ -122,7 +122,7 @@ StatusOr<Op*> MulChain(RewriteSite& at) {
   const double product = std::abs(*inner * *outer);
   const bool normal = product > std::ldexp(1.0, -14) && product < std::ldexp(1.0, 15);
   if (IsFloat(at.op().element()) && !normal) {
-    return at.Refuse("the product of the constants is too large or too small");
+    return at.Refuse("stays: the product of the constants is too large or too small");
   }
   return at.b().Mul(chain->x, at.b().Mul(chain->inner_constant, chain->outer_constant));
 }
@@ -165,9 +165,9 @@ StatusOr<Op*> ClipChain(RewriteSite& at) {
   const double inner_max = relu ? std::numeric_limits<double>::infinity() : inner->Double("max");
   const double min = at.op().Double("min"), max = at.op().Double("max");
   if (!(inner_min <= inner_max) || !(min <= max)) return kNoMatch;
-  return at.b().Make("clip", {inner->operand(0)},
-                     {{"min", std::clamp(inner_min, min, max)},
-                      {"max", std::clamp(inner_max, min, max)}});
+  return at.b().Make(
+      "clip", {inner->operand(0)},
+      {{"min", std::clamp(inner_min, min, max)}, {"max", std::clamp(inner_max, min, max)}});
 }
 
 StatusOr<Op*> MaxZero(RewriteSite& at) {
@@ -178,7 +178,7 @@ StatusOr<Op*> MaxZero(RewriteSite& at) {
 
 StatusOr<Op*> PowConstant(RewriteSite& at) {
   if (!at.op().Is("pow")) return kNoMatch;
-  if (IsSplat(at, 1, 0.5)) return at.Refuse("sqrt differs from pow(x, 0.5) at -0 and -inf");
+  if (IsSplat(at, 1, 0.5)) return at.Refuse("stays: sqrt differs from it at -0 and -inf");
   if (!IsSplat(at, 1, 2)) return kNoMatch;
   return InOwnShape(at, at.b().Mul(at.operand(0), at.operand(0)));
 }

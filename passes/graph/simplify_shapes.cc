@@ -4,8 +4,9 @@
 //   concat(x) = x            concat(a, concat(b, c)) = concat(a, b, c)      along the same axis
 //   reshape(reshape(x)) = reshape(x)      broadcast(broadcast(x)) = broadcast(x)
 //   transpose(x) = reshape(x)             when only dimensions of extent 1 move
-//   reduce_f(x) = reshape(x)              over dimensions of extent 1 (f: sum, mean, max, min, prod)
-//   f(broadcast(x), y) = f(x, y)          f elementwise, when y alone gives the result its shape
+//   reduce_f(x) = reshape(x)              over dimensions of extent 1 (f: sum, mean, max, min,
+//   prod) f(broadcast(x), y) = f(x, y)          f elementwise, when y alone gives the result its
+//   shape
 #include "passes/graph/simplify_shapes.h"
 
 #include <algorithm>
@@ -89,8 +90,8 @@ StatusOr<Op*> ReduceOfUnits(RewriteSite& at) {
 StatusOr<Shape> ShapeWithOperand(const Op& op, size_t replaced, const Shape& shape) {
   Shape result;
   for (size_t i = 0; i < op.operands().size(); ++i) {
-    KILN_ASSIGN_OR_RETURN(
-        result, BroadcastShapes(result, i == replaced ? shape : op.operand(i)->shape()));
+    KILN_ASSIGN_OR_RETURN(result,
+                          BroadcastShapes(result, i == replaced ? shape : op.operand(i)->shape()));
   }
   return result;
 }

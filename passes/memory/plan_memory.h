@@ -14,10 +14,10 @@ namespace kiln {
 
 /// A buffer that must keep its bytes from the step that writes it to the last step that reads it.
 struct BufferLifetime {
-  int64_t size;             ///< bytes; 0 is fine
+  int64_t size;  ///< bytes; 0 is fine
   int first_step;
-  int last_step;            ///< inclusive, >= first_step
-  int64_t alignment = 64;   ///< a power of two
+  int last_step;           ///< inclusive, >= first_step
+  int64_t alignment = 64;  ///< a power of two
   /// The buffer whose bytes this one may take over: written in place by the step that reads the
   /// other for the last time. Ignored when the lifetimes do not meet in exactly that step, or when
   /// the other has been taken over already. -1: none.

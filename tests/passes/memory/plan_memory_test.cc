@@ -67,8 +67,7 @@ TEST(PlanMemory, InPlaceIsIgnoredWhileTheOtherIsStillRead) {
 }
 
 TEST(PlanMemory, OneBufferIsTakenOverOnce) {
-  const std::vector<BufferLifetime> buffers = {
-      {64, 0, 1}, {64, 1, 3, 64, 0}, {64, 1, 3, 64, 0}};
+  const std::vector<BufferLifetime> buffers = {{64, 0, 1}, {64, 1, 3, 64, 0}, {64, 1, 3, 64, 0}};
   const auto plan = PlanMemory(buffers);
   ASSERT_TRUE(plan.ok());
   EXPECT_NE(plan->offsets[1], plan->offsets[2]);
@@ -76,9 +75,13 @@ TEST(PlanMemory, OneBufferIsTakenOverOnce) {
 }
 
 TEST(PlanMemory, MalformedLifetimesAreErrors) {
-  const BufferLifetime malformed[] = {
-      {-1, 0, 1}, {1, 1, 0}, {1, -1, 0}, {1, 0, 1, 3}, {1, 0, 1, 0}, {1, 0, 1, 64, 7},
-      {int64_t{1} << 62, 0, 1}};
+  const BufferLifetime malformed[] = {{-1, 0, 1},
+                                      {1, 1, 0},
+                                      {1, -1, 0},
+                                      {1, 0, 1, 3},
+                                      {1, 0, 1, 0},
+                                      {1, 0, 1, 64, 7},
+                                      {int64_t{1} << 62, 0, 1}};
   for (const BufferLifetime& buffer : malformed) EXPECT_FALSE(PlanMemory({buffer}).ok());
   EXPECT_FALSE(PlanMemory({{int64_t{1} << 48, 0, 1}, {64, 1, 2}}).ok());
 }
