@@ -142,6 +142,7 @@ StatusOr<Op*> DecomposeBatchNorm(Builder& b, const Op& op) {
 // layer_norm
 
 StatusOr<TensorType> InferLayerNorm(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   KILN_RETURN_IF_ERROR(CheckEpsilon(op));
   const TensorType& x = op.operand(0)->type();

@@ -112,6 +112,7 @@ Expr MaxPoolElement(const Op& op, const Reader& read, const std::vector<Expr>& i
 // max_pool_indices
 
 StatusOr<TensorType> InferMaxPoolIndices(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckRange(op, "storage_order", op.Int("storage_order"), 0, 1));
   KILN_ASSIGN_OR_RETURN(TensorType type, InferMaxPool(op));
   return TensorType{ElementType::kI64, std::move(type.shape)};

@@ -11,6 +11,7 @@ using loop::Stmt;
 namespace {
 
 StatusOr<TensorType> InferCumsum(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckNumeric(op));
   const TensorType& x = op.operand(0)->type();
   KILN_RETURN_IF_ERROR(CheckAxis(op, "axis", op.Int("axis"), x.rank()));

@@ -20,6 +20,7 @@ using loop::UnaryOp;
 namespace {
 
 StatusOr<TensorType> InferSoftmax(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   const TensorType& x = op.operand(0)->type();
   KILN_RETURN_IF_ERROR(CheckAxis(op, "axis", op.Int("axis"), x.rank()));

@@ -17,6 +17,7 @@ using loop::Stmt;
 namespace {
 
 StatusOr<TensorType> InferTopK(const Op& op, bool indices) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckNumeric(op));
   Shape shape = op.operand(0)->shape();
   const int64_t axis = op.Int("axis");

@@ -57,6 +57,18 @@ TEST(SoftmaxTest, RefusesBadAxes) {
               HasSubstr("a float type"));
 }
 
+// Ops that are whole nests address plain memory.
+TEST(SoftmaxTest, NeedsARowMajorOperand) {
+  Module module;
+  Builder builder(module.AddFunction("test"));
+  const auto x = builder.Input("x", {ElementType::kF32, {2, 3}, {{1, 0}, {}}});
+  for (const char* const kind : {"softmax", "layer_norm", "cumsum", "argmax"}) {
+    EXPECT_THAT(Message(builder.Make(kind, {x}, {{"axis", 1}}).status()),
+                HasSubstr("operands must be row-major"))
+        << kind;
+  }
+}
+
 // size 3 sums the channels c-1 .. c+1; with alpha 3 and beta 1 the divisor is 1 + their squares.
 TEST(LrnTest, WindowsAreCutAtTheEnds) {
   EXPECT_THAT(Values(RunOp("lrn", {Floats({1, 3}, {1, 2, 3})},
