@@ -2,68 +2,22 @@
 // each function in tests/ops/cases/*.kir is lowered by itself, the kernel is run by the loop
 // interpreter, and the result is compared with `evaluate`. Inputs are seeded; a second round
 // sprinkles NaN and infinities over the first one.
+#include "tests/ir/ops/lowering.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <random>
 #include <set>
-#include <sstream>
 
 #include "ir/eval/interpreter.h"
 #include "ir/graph/op_def.h"
-#include "ir/graph/parser.h"
-#include "ir/loop/interpret.h"
+#include "tests/ir/ops/case_files.h"
 
 namespace kiln {
 namespace {
-
-StatusOr<loop::Kernel> Lower(const Op& op) {
-  NestContext context;
-  loop::Kernel kernel{.name = op.kind()};
-  for (const Op* const operand : op.operands()) {
-    context.operands.push_back(loop::MakeBuffer("x", operand->element(), operand->shape()));
-  }
-  context.result = loop::MakeBuffer("y", op.element(), op.shape());
-  kernel.inputs = context.operands;
-  kernel.outputs = {context.result};
-  if (op.def().nest) {
-    KILN_ASSIGN_OR_RETURN(kernel.body, op.def().nest(op, context));
-    return kernel;
-  }
-  std::vector<loop::Var> vars;
-  std::vector<loop::Expr> index;
-  for (const int64_t extent : op.shape()) {
-    vars.push_back(loop::MakeVar("i", extent));
-    index.push_back(vars.back());
-  }
-  const Reader read = [&](size_t k, const std::vector<loop::Expr>& at) {
-    return context.Load(context.operands[k], at);
-  };
-  kernel.body = context.Store(context.result, index, op.def().element(op, read, index));
-  for (size_t d = vars.size(); d-- > 0;) kernel.body = For(vars[d], kernel.body);
-  return kernel;
-}
-
-StatusOr<Array> RunLowered(const Op& op, const std::vector<const Array*>& operands) {
-  KILN_ASSIGN_OR_RETURN(const loop::Kernel kernel, Lower(op));
-  KILN_RETURN_IF_ERROR(Verify(kernel));
-  std::vector<std::vector<char>> bytes;
-  for (const Array* const operand : operands) {
-    const Tensor tensor = operand->ToTensor();
-    bytes.emplace_back(tensor.bytes().begin(), tensor.bytes().end());
-  }
-  // Not zero: an element that the kernel leaves out shows.
-  const TensorType type{op.element(), op.shape()};
-  bytes.emplace_back(static_cast<size_t>(type.bytes()), char{0x55});
-  std::vector<void*> pointers;
-  for (std::vector<char>& buffer : bytes) pointers.push_back(buffer.data());
-  KILN_RETURN_IF_ERROR(loop::Interpret(kernel, pointers));
-  return Array::FromTensor(Tensor(type, std::move(bytes.back())));
-}
 
 double Tolerance(ElementType element) {
   switch (element) {
@@ -122,23 +76,6 @@ void CheckGraph(const Graph& graph, bool special) {
     }
     values.emplace(op.get(), *expected);
   }
-}
-
-std::vector<std::string> CaseFiles() {
-  std::vector<std::string> names;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(KILN_SOURCE_DIR "/tests/ops/cases")) {
-    if (entry.path().extension() == ".kir") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-StatusOr<std::unique_ptr<Module>> ReadCases(const std::string& name) {
-  std::ifstream file(StrCat(KILN_SOURCE_DIR "/tests/ops/cases/", name, ".kir"));
-  std::stringstream text;
-  text << file.rdbuf();
-  return ParseModule(text.str());
 }
 
 class LoweringTest : public testing::TestWithParam<std::string> {};
