@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMaxElements = 4096;
 constexpr double kMaxMagnitude = 1e4;  // stays below the largest f16 in the next op
-constexpr int kMaxSinks = 6;
+constexpr int kMaxSinks = 12;
 
 // One rounding of the type, relative.
 double Epsilon(ElementType type) {

@@ -54,8 +54,9 @@ StatusOr<Op*> IntoDomain(Generator& g, Op* x) {
 
 Op* OperandOfRandomType(Generator& g) {
   const ElementType element = g.random().Pick<ElementType>(
-      {g.float_type(), g.float_type(), g.float_type(), ElementType::kI32, ElementType::kI64,
-       ElementType::kU8, ElementType::kI8, ElementType::kBool});
+      {g.float_type(), g.float_type(), g.float_type(), g.float_type(), g.float_type(),
+       g.float_type(), g.float_type(), ElementType::kI32, ElementType::kI64, ElementType::kU8,
+       ElementType::kI8, ElementType::kBool});
   Op* const value = g.Value([&](const Op& op) { return op.element() == element; });
   return value != nullptr && g.random().Chance(0.8) ? value : g.Leaf(element, g.RandomShape(0, 4));
 }

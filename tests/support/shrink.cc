@@ -46,6 +46,9 @@ class Rebuilder {
     for (const Graph::Output& output : edits_.outputs) {
       to->AddOutput(output.name, copies_.at(edits_.Resolve(output.value)));
     }
+    std::erase_if(module_->metadata, [&](const auto& entry) {
+      return entry.first.starts_with("range ") && !public_names_.contains(entry.first.substr(6));
+    });
     return std::move(module_);
   }
 
@@ -104,6 +107,15 @@ std::tuple<int, size_t, size_t> Size(const Module& module) {
 std::vector<Edits> Steps(const Graph& graph) {
   std::vector<Edits> steps;
   for (const auto& op : graph.ops()) steps.push_back({{{"y", op.get()}}});
+  for (size_t i = 0; i < graph.outputs().size(); ++i) {
+    std::vector<Graph::Output> fewer = graph.outputs();
+    fewer.erase(fewer.begin() + static_cast<int64_t>(i));
+    steps.push_back({fewer});
+    for (Op* const operand : graph.outputs()[i].value->operands()) {
+      steps.push_back({graph.outputs()});
+      steps.back().outputs[i].value = operand;
+    }
+  }
   for (const auto& op : graph.ops()) {
     if (!op->Is("input")) steps.push_back({graph.outputs(), op.get()});
   }
