@@ -1,0 +1,38 @@
+// Import of model files: one door for all formats. The format is told from the content.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph/graph.h"
+#include "ir/graph/tensor.h"
+#include "ir/support/status.h"
+
+namespace kiln {
+
+struct ImportOptions {
+  /// Shapes of inputs by name, for what the model leaves open. They must fit what it does not.
+  std::map<std::string, Shape> input_shapes;
+  /// The leading dimension of every input whose model leaves it open.
+  std::optional<int64_t> batch;
+  /// Values of inputs that the compiler may use where an operand must be known when compiling (the
+  /// shape of a Reshape). The input stays in the signature; the module is then good for this value
+  /// only, and its metadata entry "specialised" names the input.
+  std::map<std::string, Tensor> known_inputs;
+  /// The name of a format (see ImportFormats); empty: told from the content.
+  std::string format;
+};
+
+/// Imports the model in `paths` (one file, or the two or more that its format has) as a module
+/// with one function, "forward". All that Kiln does not support is reported at once: the message of
+/// an Unimplemented status has a line per problem, "NODE: reason".
+StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& paths,
+                                              const ImportOptions& options);
+
+/// The names of all formats.
+std::vector<std::string> ImportFormats();
+
+}  // namespace kiln

@@ -1,0 +1,340 @@
+#include "compiler/import/onnx/graph_importer.h"
+
+#include <algorithm>
+
+#include "compiler/import/onnx/node.h"
+#include "compiler/import/onnx/op_table.h"
+
+namespace kiln::onnx_import {
+
+namespace {
+
+using onnx::AttributeProto;
+using onnx::GraphProto;
+using onnx::NodeProto;
+
+// Functions may call functions twice each, so a small file can mean very many nodes.
+constexpr int64_t kMaxNodes = 200'000;
+constexpr int kMaxDepth = 64;
+
+using AttributeValues = std::map<std::string, const AttributeProto*>;
+
+// Replaces attributes that refer to the function's own (those in subgraphs too); one that the call
+// does not give and that has no default goes, so that the operator's default holds.
+void BindAttributes(NodeProto* root, const AttributeValues& values) {
+  std::vector<NodeProto*> pending = {root};
+  while (!pending.empty()) {
+    NodeProto* const node = pending.back();
+    pending.pop_back();
+    auto* const attributes = node->mutable_attribute();
+    for (int i = attributes->size(); i-- > 0;) {
+      AttributeProto& attribute = *attributes->Mutable(i);
+      if (!attribute.ref_attr_name().empty()) {
+        const auto it = values.find(attribute.ref_attr_name());
+        if (it == values.end()) {
+          attributes->DeleteSubrange(i, 1);
+          continue;
+        }
+        const std::string name = attribute.name();
+        attribute = *it->second;
+        attribute.set_name(name);
+      }
+      if (!attribute.has_g()) continue;
+      for (NodeProto& inner : *attribute.mutable_g()->mutable_node()) pending.push_back(&inner);
+    }
+  }
+}
+
+/// Counts the bodies that are being inlined within each other.
+class DepthGuard {
+ public:
+  explicit DepthGuard(int* depth) : depth_(depth) { ++*depth_; }
+  ~DepthGuard() { --*depth_; }
+  DepthGuard(const DepthGuard&) = delete;
+  DepthGuard& operator=(const DepthGuard&) = delete;
+  bool too_deep() const { return *depth_ > kMaxDepth; }
+
+ private:
+  int* depth_;
+};
+
+AttributeValues CallAttributes(const NodeProto& call, const onnx::FunctionProto& function) {
+  AttributeValues values;
+  for (const auto& attribute : function.attribute_proto()) values[attribute.name()] = &attribute;
+  for (const auto& attribute : call.attribute()) values[attribute.name()] = &attribute;
+  return values;
+}
+
+std::string ParameterName(const Module& module, const std::string& name) {
+  std::string unique = name;
+  for (int i = 1; module.FindParameter(unique) != nullptr; ++i) unique = StrCat(name, "_", i);
+  return unique;
+}
+
+}  // namespace
+
+Value* Scope::Find(const std::string& name) {
+  for (Scope* scope = this; scope != nullptr; scope = scope->outer) {
+    const auto it = scope->values.find(name);
+    if (it != scope->values.end()) return &it->second;
+  }
+  return nullptr;
+}
+
+StatusOr<Op*> GraphImporter::ToOp(Value* value) {
+  if (value->op != nullptr) return value->op;
+  if (value->kind == Value::Kind::kConstant) {
+    KILN_ASSIGN_OR_RETURN(value->op, builder_.Constant(value->tensor));
+    return value->op;
+  }
+  Module* const module = builder_.graph()->module();
+  Parameter parameter{ParameterName(*module, value->name), value->tensor};
+  parameter.trainable = IsFloat(value->tensor.type().element);
+  module->SetParameter(parameter);
+  KILN_ASSIGN_OR_RETURN(value->op, builder_.Parameter(parameter.name));
+  return value->op;
+}
+
+StatusOr<Tensor> GraphImporter::ValueOf(const Value& value, KnownValues::Inputs inputs) {
+  if (value.kind != Value::Kind::kOp) return value.tensor;
+  return known_values_.Find(value.op, inputs);
+}
+
+void GraphImporter::Freeze(const Value& value) {
+  if (value.op == nullptr || !value.op->Is("parameter")) return;
+  Module* const module = builder_.graph()->module();
+  Parameter parameter = *module->FindParameter(value.op->String("name"));
+  parameter.trainable = false;
+  module->SetParameter(std::move(parameter));
+}
+
+StatusOr<TensorType> GraphImporter::InputType(const onnx::ValueInfoProto& input) const {
+  const auto& tensor = input.type().tensor_type();
+  KILN_ASSIGN_OR_RETURN(const ElementType element, ToElementType(tensor.elem_type()));
+  const auto given = options_.input_shapes.find(input.name());
+  const bool has_given = given != options_.input_shapes.end();
+  if (!tensor.has_shape() && !has_given) {
+    return InvalidInput("the input's shape is open; give it");
+  }
+  Shape shape = has_given ? given->second : Shape();
+  if (tensor.has_shape()) {
+    const int rank = tensor.shape().dim_size();
+    if (has_given && static_cast<int>(shape.size()) != rank) {
+      return InvalidInput("the shape given, ", FormatInts(shape), ", must have ", rank,
+                          " dimensions");
+    }
+    shape.resize(rank);
+    for (int d = 0; d < rank; ++d) {
+      const auto& dim = tensor.shape().dim(d);
+      if (dim.has_dim_value()) {
+        if (has_given && shape[d] != dim.dim_value()) {
+          return InvalidInput("the shape given, ", FormatInts(shape), ", must have ",
+                              dim.dim_value(), " in dimension ", d);
+        }
+        shape[d] = dim.dim_value();
+      } else if (!has_given && d == 0 && options_.batch) {
+        shape[d] = *options_.batch;
+      } else if (!has_given) {
+        return InvalidInput("dimension ", d,
+                            dim.has_dim_param() ? " '" + Printable(dim.dim_param()) + "'" : "",
+                            " of the input's shape is open; give it");
+      }
+    }
+  }
+  KILN_RETURN_IF_ERROR(CheckedByteSize(element, shape).status());
+  return TensorType{element, std::move(shape), {}};
+}
+
+Status GraphImporter::MakeInputs(const GraphProto& graph, Scope& scope) {
+  for (const auto& input : graph.input()) {
+    if (input.name().empty()) return InvalidInput("an input has no name");
+    if (const Value* const value = scope.Find(input.name()); value != nullptr) {
+      // Before IR version 4, initializers are inputs too: defaults, which we take as given.
+      if (value->kind == Value::Kind::kInitializer) continue;
+      return InvalidInput("input '", Printable(input.name()), "' is defined more than once");
+    }
+    scope.Define(input.name(), Value());
+    const auto type = InputType(input);
+    if (!type.ok()) {
+      problems_.Add(Printable(input.name()), type.status());
+      continue;
+    }
+    KILN_ASSIGN_OR_RETURN(Op* const op, builder_.Input(input.name(), *type));
+    scope.Define(input.name(), Value::FromOp(op));
+  }
+  return OkStatus();
+}
+
+Status GraphImporter::MakeInitializers(GraphProto* graph, Scope& scope) {
+  for (auto& proto : *graph->mutable_initializer()) {
+    const std::string name = proto.name();
+    if (name.empty()) return InvalidInput("an initializer has no name");
+    if (scope.values.contains(name)) {
+      return InvalidInput("initializer '", Printable(name), "' is defined more than once");
+    }
+    auto tensor = ToTensor(&proto, &external_data_);
+    if (!tensor.ok()) return Annotate(tensor.status(), Printable(name));
+    scope.Define(name, Value::Initializer(name, *std::move(tensor)));
+  }
+  for (auto& proto : *graph->mutable_sparse_initializer()) {
+    const std::string name = proto.values().name();
+    if (scope.values.contains(name)) {
+      return InvalidInput("initializer '", Printable(name), "' is defined more than once");
+    }
+    auto tensor = ToTensor(&proto, &external_data_);
+    if (!tensor.ok()) return Annotate(tensor.status(), Printable(name));
+    scope.Define(name, Value::Initializer(name, *std::move(tensor)));
+  }
+  return OkStatus();
+}
+
+Status GraphImporter::ImportNodes(const Nodes& nodes, Scope& scope) {
+  std::set<std::string> defined;
+  for (const auto& [name, value] : scope.values) defined.insert(name);
+  KILN_ASSIGN_OR_RETURN(const auto order, SortNodes(nodes, defined));
+  nodes_ += nodes.size();
+  if (nodes_ > kMaxNodes) {
+    return Unsupported("the model has more than ", kMaxNodes, " nodes");
+  }
+  for (const NodeProto* const node : order) {
+    const Status status = ImportNode(*node, scope);
+    if (status.ok()) continue;
+    problems_.Add(NodeLabel(*node), status);
+    for (const std::string& name : node->output()) scope.Define(name, Value());
+  }
+  return OkStatus();
+}
+
+Status GraphImporter::ImportNode(const NodeProto& node, Scope& scope) {
+  bool poisoned = false;
+  for (const std::string& name : node.input()) {
+    if (name.empty()) continue;
+    const Value* const value = scope.Find(name);
+    if (value == nullptr) {
+      return InvalidInput("input '", Printable(name), "' is not defined");
+    }
+    poisoned |= value->poisoned();
+  }
+  if (poisoned) {
+    for (const std::string& name : node.output()) scope.Define(name, Value());
+    return OkStatus();
+  }
+  if (const auto it = functions_.find(CalleeKey(node)); it != functions_.end()) {
+    return ImportCall(node, *it->second, scope);
+  }
+  return ImportOperator(node, scope);
+}
+
+Status GraphImporter::ImportOperator(const NodeProto& proto, Scope& scope) {
+  const OnnxOp* const op = FindOnnxOp(proto.op_type());
+  const auto opset = scope.opsets->find("");
+  if (op == nullptr || opset == scope.opsets->end()) {
+    return InternalError("preflight let operator ", proto.op_type(), " pass");
+  }
+  const std::string label = NodeLabel(proto);
+  builder_.SetSources({label});
+  builder_.SetNameHint(proto.output_size() > 0 && !proto.output(0).empty() ? proto.output(0)
+                                                                           : label);
+  Node node(this, &scope, proto, *op, static_cast<int>(opset->second));
+  KILN_RETURN_IF_ERROR(op->handler(node));
+  for (const std::string& name : proto.output()) {
+    if (!name.empty() && !scope.values.contains(name)) {
+      return Unsupported("result '", Printable(name), "' of operator ", op->name,
+                         " is not supported");
+    }
+  }
+  return OkStatus();
+}
+
+Status GraphImporter::ImportCall(const NodeProto& call, const onnx::FunctionProto& function,
+                                 Scope& scope) {
+  const DepthGuard guard(&depth_);
+  if (guard.too_deep()) return Unsupported("functions call each other too deep");
+  KILN_ASSIGN_OR_RETURN(const Opsets opsets, ReadOpsets(function.opset_import()));
+  Scope inner;
+  inner.opsets = &opsets;
+  for (int i = 0; i < function.input_size(); ++i) {
+    if (i >= call.input_size() || call.input(i).empty()) continue;
+    Value* const value = scope.Find(call.input(i));
+    // As an op first, so that a parameter is not made once here and once there.
+    KILN_RETURN_IF_ERROR(ToOp(value).status());
+    inner.Define(function.input(i), *value);
+  }
+  const AttributeValues attributes = CallAttributes(call, function);
+  Nodes nodes = function.node();
+  for (NodeProto& node : nodes) {
+    BindAttributes(&node, attributes);
+    // Operands of the function that the call leaves out.
+    for (std::string& name : *node.mutable_input()) {
+      if (std::find(function.input().begin(), function.input().end(), name) !=
+              function.input().end() &&
+          !inner.values.contains(name)) {
+        name.clear();
+      }
+    }
+  }
+  KILN_RETURN_IF_ERROR(ImportNodes(nodes, inner));
+  for (int i = 0; i < function.output_size() && i < call.output_size(); ++i) {
+    Value* const value = inner.Find(function.output(i));
+    if (value == nullptr) {
+      return InvalidInput("function '", Printable(function.name()), "' does not define its output '",
+                          Printable(function.output(i)), "'");
+    }
+    scope.Define(call.output(i), *value);
+  }
+  return OkStatus();
+}
+
+StatusOr<std::vector<Value>> GraphImporter::ImportBranch(const GraphProto& body, Scope& outer) {
+  const DepthGuard guard(&depth_);
+  if (guard.too_deep()) return Unsupported("subgraphs are nested too deep");
+  GraphProto copy = body;
+  Scope scope;
+  scope.outer = &outer;
+  scope.opsets = outer.opsets;
+  if (body.input_size() > 0) return InvalidInput("the branch of an If has inputs");
+  KILN_RETURN_IF_ERROR(MakeInitializers(&copy, scope));
+  KILN_RETURN_IF_ERROR(ImportNodes(copy.node(), scope));
+  std::vector<Value> results;
+  for (const auto& output : copy.output()) {
+    Value* const value = scope.Find(output.name());
+    if (value == nullptr) {
+      return InvalidInput("output '", Printable(output.name()), "' of the branch is not defined");
+    }
+    if (!value->poisoned()) KILN_RETURN_IF_ERROR(ToOp(value).status());
+    results.push_back(*value);
+  }
+  return results;
+}
+
+Status GraphImporter::MakeOutputs(const GraphProto& graph, Scope& scope) {
+  if (graph.output_size() == 0) return InvalidInput("the graph has no outputs");
+  std::set<std::string> names;
+  for (const auto& output : graph.output()) {
+    if (!names.insert(output.name()).second) {
+      return InvalidInput("output '", Printable(output.name()), "' is defined more than once");
+    }
+    Value* const value = scope.Find(output.name());
+    if (value == nullptr) {
+      return InvalidInput("output '", Printable(output.name()), "' is not defined");
+    }
+    if (value->poisoned()) continue;
+    builder_.SetSources({Printable(output.name())});
+    builder_.SetNameHint(output.name());
+    KILN_ASSIGN_OR_RETURN(Op* const op, ToOp(value));
+    builder_.graph()->AddOutput(output.name(), op);
+  }
+  return OkStatus();
+}
+
+Status GraphImporter::Import(GraphProto* graph, const Opsets& opsets) {
+  Scope scope;
+  scope.opsets = &opsets;
+  KILN_RETURN_IF_ERROR(MakeInitializers(graph, scope));
+  KILN_RETURN_IF_ERROR(MakeInputs(*graph, scope));
+  KILN_RETURN_IF_ERROR(ImportNodes(graph->node(), scope));
+  if (const Status status = MakeOutputs(*graph, scope); !status.ok()) problems_.Add("", status);
+  return problems_.ToStatus();
+}
+
+}  // namespace kiln::onnx_import

@@ -1,0 +1,101 @@
+// GraphImporter: turns ONNX nodes into ops of a Kiln graph, in order, each by its operator's
+// handler. Functions that the model defines and If nodes with a known condition are inlined.
+//
+// A node that fails does not stop the import: its results become poisoned, what depends on them is
+// passed over, and all failures are reported together.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "compiler/import/import.h"
+#include "compiler/import/onnx/known_values.h"
+#include "compiler/import/onnx/model.h"
+#include "compiler/import/onnx/preflight.h"
+#include "compiler/import/onnx/tensor.h"
+#include "ir/graph/builder.h"
+
+namespace kiln::onnx_import {
+
+class Node;
+
+/// A named value of an ONNX graph: an op; or a tensor that becomes a parameter or constant when the
+/// first op reads it; or poisoned.
+struct Value {
+  enum class Kind { kOp, kInitializer, kConstant, kPoisoned };
+  Kind kind = Kind::kPoisoned;
+  Op* op = nullptr;  ///< set from the start (kOp) or from the first use as an operand
+  Tensor tensor;     ///< of kInitializer and kConstant
+  std::string name;  ///< of kInitializer
+
+  static Value FromOp(Op* op) { return {Kind::kOp, op, {}, {}}; }
+  static Value Initializer(std::string name, Tensor tensor) {
+    return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name)};
+  }
+  static Value Constant(Tensor tensor) {
+    return {Kind::kConstant, nullptr, std::move(tensor), {}};
+  }
+  bool poisoned() const { return kind == Kind::kPoisoned; }
+  const TensorType& type() const { return kind == Kind::kOp ? op->type() : tensor.type(); }
+};
+
+/// The names of one graph; those of the graphs around it are visible too.
+struct Scope {
+  Scope* outer = nullptr;
+  const Opsets* opsets = nullptr;
+  std::map<std::string, Value> values;
+
+  /// nullptr when there is no such value.
+  Value* Find(const std::string& name);
+  void Define(const std::string& name, Value value) { values[name] = std::move(value); }
+};
+
+class GraphImporter {
+ public:
+  GraphImporter(Graph* graph, const ImportOptions& options, const Functions& functions,
+                std::string folder)
+      : builder_(graph), options_(options), functions_(functions),
+        known_values_(&options.known_inputs), external_data_(std::move(folder)) {}
+
+  /// Imports the main graph into the Kiln graph. Takes the raw data of its initializers.
+  Status Import(onnx::GraphProto* graph, const Opsets& opsets);
+
+  Builder& builder() { return builder_; }
+  ExternalData& external_data() { return external_data_; }
+  const std::set<std::string>& used_inputs() const { return known_values_.used_inputs(); }
+
+  /// The value as an op, made now if need be. It is not poisoned.
+  StatusOr<Op*> ToOp(Value* value);
+  /// What the value is known to hold when compiling.
+  StatusOr<Tensor> ValueOf(const Value& value, KnownValues::Inputs inputs);
+  /// Marks the parameter that `value` is, if it is one, as not trained.
+  void Freeze(const Value& value);
+
+  /// Imports the body of an If branch; returns its results. A failure inside is recorded and the
+  /// result is poisoned.
+  StatusOr<std::vector<Value>> ImportBranch(const onnx::GraphProto& body, Scope& outer);
+
+ private:
+  Status MakeInputs(const onnx::GraphProto& graph, Scope& scope);
+  StatusOr<TensorType> InputType(const onnx::ValueInfoProto& input) const;
+  Status MakeInitializers(onnx::GraphProto* graph, Scope& scope);
+  /// Imports nodes in a good order; failures of single nodes go to problems_.
+  Status ImportNodes(const Nodes& nodes, Scope& scope);
+  Status ImportNode(const onnx::NodeProto& node, Scope& scope);
+  Status ImportOperator(const onnx::NodeProto& node, Scope& scope);
+  Status ImportCall(const onnx::NodeProto& node, const onnx::FunctionProto& function, Scope& scope);
+  Status MakeOutputs(const onnx::GraphProto& graph, Scope& scope);
+
+  Builder builder_;
+  const ImportOptions& options_;
+  const Functions& functions_;
+  KnownValues known_values_;
+  ExternalData external_data_;
+  ProblemList problems_;
+  int64_t nodes_ = 0;  ///< imported, inlined ones counted each time
+  int depth_ = 0;      ///< of inlined bodies
+};
+
+}  // namespace kiln::onnx_import

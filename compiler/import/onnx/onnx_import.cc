@@ -1,0 +1,87 @@
+#include "compiler/import/onnx/onnx_import.h"
+
+#include <set>
+
+#include "compiler/import/mapped_file.h"
+#include "compiler/import/onnx/graph_importer.h"
+#include "compiler/import/onnx/model.h"
+#include "compiler/import/onnx/preflight.h"
+#include "compiler/import/protobuf.h"
+
+namespace kiln {
+
+namespace {
+
+using onnx::ModelProto;
+
+void EraseUnusedParameters(Module* module, const Graph& graph) {
+  std::set<std::string> used;
+  for (const auto& op : graph.ops()) {
+    if (op->Is("parameter")) used.insert(op->String("name"));
+  }
+  std::vector<std::string> unused;
+  for (const auto& [name, parameter] : module->parameters()) {
+    if (!used.contains(name)) unused.push_back(name);
+  }
+  for (const std::string& name : unused) module->EraseParameter(name);
+}
+
+void SetMetadata(Module* module, const ModelProto& model, const std::set<std::string>& inputs) {
+  if (!model.graph().name().empty()) module->name = model.graph().name();
+  module->metadata["format"] = "onnx";
+  if (!model.producer_name().empty()) module->metadata["producer"] = model.producer_name();
+  if (!inputs.empty()) module->metadata["specialised"] = StrJoin(inputs, ",");
+}
+
+}  // namespace
+
+bool DetectOnnx(std::span<const char> bytes) {
+  // ModelProto: ir_version (1) and model_version (5) are numbers, 2, 3, 4 and 6 strings, 7 the
+  // graph, 8 the opsets. No other protobuf model format begins with fields of these types.
+  bool found = false;
+  for (int i = 0; i < 16 && !bytes.empty(); ++i) {
+    std::span<const char> rest = bytes;
+    WireField field;
+    if (!NextWireField(&rest, &field)) {
+      // Cut short inside a field: look at its tag alone.
+      return found || bytes[0] == 0x08 || bytes[0] == 0x3a;
+    }
+    const bool number = field.number == 1 || field.number == 5;
+    const bool known = field.number <= 8 || field.number == 14 || field.number == 20 ||
+                       field.number == 25 || field.number == 26;
+    if (!known || field.wire_type != (number ? 0 : 2)) return false;
+    found |= field.number == 1 || field.number == 7 || field.number == 8;
+    bytes = rest;
+  }
+  return found;
+}
+
+StatusOr<std::unique_ptr<Module>> ImportOnnx(ModelProto model, const std::string& folder,
+                                             const ImportOptions& options) {
+  if (!model.has_graph()) return InvalidInput("the model has no graph");
+  KILN_ASSIGN_OR_RETURN(onnx_import::Opsets opsets, onnx_import::ReadOpsets(model.opset_import()));
+  // Operator sets came with IR version 3.
+  if (opsets.empty() && model.ir_version() < 3) opsets[""] = 1;
+  KILN_ASSIGN_OR_RETURN(const auto functions, onnx_import::ReadFunctions(model));
+  KILN_RETURN_IF_ERROR(onnx_import::Preflight(model, opsets, functions));
+  auto module = std::make_unique<Module>();
+  Graph* const graph = module->AddFunction("forward");
+  onnx_import::GraphImporter importer(graph, options, functions, folder);
+  KILN_RETURN_IF_ERROR(importer.Import(model.mutable_graph(), opsets));
+  graph->EraseDeadOps();
+  EraseUnusedParameters(module.get(), *graph);
+  SetMetadata(module.get(), model, importer.used_inputs());
+  return module;
+}
+
+StatusOr<std::unique_ptr<Module>> ImportOnnxFile(const std::string& path,
+                                                 const ImportOptions& options) {
+  ModelProto model;
+  {
+    KILN_ASSIGN_OR_RETURN(const auto file, MapFile(path));
+    KILN_RETURN_IF_ERROR(ParseProtobuf(file->bytes(), &model));
+  }
+  return ImportOnnx(std::move(model), FolderOf(path), options);
+}
+
+}  // namespace kiln
