@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <span>
+#include <string_view>
 
-#include "compiler/import/mapped_file.h"
+#include "compiler/import/kiln/native.h"
 #include "compiler/import/onnx/onnx_import.h"
+#include "ir/graph/kir_file.h"
+#include "ir/support/file.h"
 
 namespace kiln {
 
@@ -14,32 +17,53 @@ struct Format {
   std::string name;
   /// Whether a file that holds these bytes is of this format.
   bool (*detect)(std::span<const char> bytes);
-  StatusOr<std::unique_ptr<Module>> (*import)(const std::vector<std::string>& paths,
+  StatusOr<std::unique_ptr<Module>> (*import)(const std::string& path,
                                               const ImportOptions& options);
 };
 
-StatusOr<std::unique_ptr<Module>> ImportOnnxPaths(const std::vector<std::string>& paths,
-                                                  const ImportOptions& options) {
-  if (paths.size() != 1) return InvalidInput("an ONNX model is one file");
-  return ImportOnnxFile(paths[0], options);
+bool DetectKiln(std::span<const char> bytes) { return DetectNative(bytes); }
+
+// The text form begins with the word `module`, after blanks and comments.
+bool DetectKir(std::span<const char> bytes) {
+  std::string_view text(bytes.data(), bytes.size());
+  while (!text.empty()) {
+    if (text.starts_with("//")) {
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    } else if (text[0] == ' ' || text[0] == '\t' || text[0] == '\r' || text[0] == '\n') {
+      text.remove_prefix(1);
+    } else {
+      break;
+    }
+  }
+  return text.starts_with("module");
+}
+
+StatusOr<std::unique_ptr<Module>> ImportKir(const std::string& path, const ImportOptions&) {
+  return LoadKir(path);
+}
+
+StatusOr<std::unique_ptr<Module>> ImportKiln(const std::string& path, const ImportOptions&) {
+  return LoadNative(path);
 }
 
 const std::vector<Format>& Formats() {
   static const auto* const formats = new std::vector<Format>{
-      {"onnx", DetectOnnx, ImportOnnxPaths},
+      {"kir", DetectKir, ImportKir},
+      {"kiln", DetectKiln, ImportKiln},
+      {"onnx", DetectOnnx, ImportOnnxFile},
   };
   return *formats;
 }
 
 StatusOr<const Format*> FindFormat(const std::string& path, const std::string& name) {
-  KILN_ASSIGN_OR_RETURN(const auto file, MapFile(path));
-  if (file->bytes().empty()) return InvalidInput("the file is empty");
+  KILN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  if (file->bytes().empty()) return InvalidInput(path, ": the file is empty");
   for (const Format& format : Formats()) {
     if (name.empty() ? format.detect(file->bytes()) : format.name == name) return &format;
   }
-  return InvalidInput(name.empty() ? "the file is in no known model format"
-                                   : "there is no model format '" + name + "'",
-                      "; known are ", StrJoin(ImportFormats(), ", "));
+  const std::string known = StrJoin(ImportFormats(), ", ");
+  if (!name.empty()) return InvalidInput("there is no model format '", name, "', only ", known);
+  return InvalidInput(path, ": the file is in no known model format (", known, ")");
 }
 
 }  // namespace
@@ -54,7 +78,10 @@ StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& pa
                                               const ImportOptions& options) {
   if (paths.empty()) return InvalidInput("no model file is given");
   KILN_ASSIGN_OR_RETURN(const Format* const format, FindFormat(paths[0], options.format));
-  return format->import(paths, options);
+  if (paths.size() > 1) {
+    return InvalidInput(paths[1], ": a model of format ", format->name, " is one file");
+  }
+  return format->import(paths[0], options);
 }
 
 }  // namespace kiln

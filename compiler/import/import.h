@@ -26,9 +26,10 @@ struct ImportOptions {
   std::string format;
 };
 
-/// Imports the model in `paths` (one file, or the two or more that its format has) as a module
-/// with one function, "forward". All that Kiln does not support is reported at once: the message of
-/// an Unimplemented status has a line per problem, "NODE: reason".
+/// Imports the model in `paths` (one file, or the two or more that its format has). A foreign model
+/// becomes one function, "forward". Every line of an error's message starts with the path. All that
+/// Kiln does not support is reported at once, an Unimplemented status with a line per problem:
+/// "PATH: NODE: reason".
 StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& paths,
                                               const ImportOptions& options);
 

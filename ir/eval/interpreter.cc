@@ -115,7 +115,8 @@ StatusOr<Array> EvaluateOp(const Op& op, std::span<const Array* const> operands)
   return result;
 }
 
-StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Array>& inputs) {
+StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Array>& inputs,
+                                       Rounding rounding) {
   KILN_RETURN_IF_ERROR(CheckInputs(graph, inputs));
   Values values(graph);
   for (size_t i = 0; i < inputs.size(); ++i) values.Put(graph.inputs()[i], inputs[i]);
@@ -126,6 +127,9 @@ StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Arr
     auto result = EvaluateOp(*op, operands);
     if (!result.ok()) return Annotate(result.status(), "%" + op->name());
     for (const Op* const operand : op->operands()) values.Release(operand);
+    if (rounding == Rounding::kElementType) {
+      for (double& value : result->floats) value = RoundTo(result->element, value);
+    }
     values.Put(op.get(), std::move(result).value());
   }
   std::vector<Array> outputs;

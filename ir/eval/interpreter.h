@@ -11,11 +11,18 @@
 
 namespace kiln {
 
+/// What floating-point results are rounded to before the next op reads them.
+enum class Rounding {
+  kNone,         ///< they stay doubles: the oracle of what is true
+  kElementType,  ///< their element type: what a machine that computes op by op finds
+};
+
 /// The outputs of `graph`, in order, for `inputs` in the order of graph.inputs(), whose element
 /// types and shapes they must have. Layouts do not matter: arrays are logical. Composite ops are
 /// decomposed in a scratch graph, fusion bodies interpreted. An array is freed after its last use.
 /// Errors name the op; among them: a parameter or constant whose values are unknown.
-StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Array>& inputs);
+StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Array>& inputs,
+                                       Rounding rounding = Rounding::kNone);
 
 /// The value of one op that is no `input`, from the values of its operands.
 StatusOr<Array> EvaluateOp(const Op& op, std::span<const Array* const> operands);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ir/eval/array.h"
+#include "ir/eval/interpreter.h"
 #include "ir/graph/op_def.h"
 
 namespace kiln::onnx_import {
@@ -20,15 +21,14 @@ Status TooMuch() {
 }
 
 StatusOr<Tensor> Compute(const Op& op, const std::vector<Tensor>& operands) {
-  if (!op.HasTrait(kCheap) || !op.def().evaluate) {
+  if (!op.HasTrait(kCheap)) {
     return Unsupported("comes from the op ", op.kind(), ", which is not computed when compiling");
   }
   std::vector<Array> arrays;
   for (const Tensor& operand : operands) arrays.push_back(Array::FromTensor(operand));
   std::vector<const Array*> pointers;
   for (const Array& array : arrays) pointers.push_back(&array);
-  Array result(op.element(), op.shape());
-  KILN_RETURN_IF_ERROR(op.def().evaluate(op, pointers, result));
+  KILN_ASSIGN_OR_RETURN(const Array result, EvaluateOp(op, pointers));
   return result.ToTensor();
 }
 

@@ -2,11 +2,12 @@
 
 #include <set>
 
-#include "compiler/import/mapped_file.h"
+#include "compiler/import/external_file.h"
 #include "compiler/import/onnx/graph_importer.h"
 #include "compiler/import/onnx/model.h"
 #include "compiler/import/onnx/preflight.h"
 #include "compiler/import/protobuf.h"
+#include "ir/support/file.h"
 
 namespace kiln {
 
@@ -78,10 +79,14 @@ StatusOr<std::unique_ptr<Module>> ImportOnnxFile(const std::string& path,
                                                  const ImportOptions& options) {
   ModelProto model;
   {
-    KILN_ASSIGN_OR_RETURN(const auto file, MapFile(path));
-    KILN_RETURN_IF_ERROR(ParseProtobuf(file->bytes(), &model));
+    KILN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+    KILN_RETURN_IF_ERROR(Annotate(ParseProtobuf(file->bytes(), &model), path));
   }
-  return ImportOnnx(std::move(model), FolderOf(path), options);
+  auto module = ImportOnnx(std::move(model), FolderOf(path), options);
+  if (module.ok()) return module;
+  std::vector<std::string> lines = StrSplit(Message(module.status()), '\n');
+  for (std::string& line : lines) line = StrCat(path, ": ", line);
+  return Status(module.status().code(), StrJoin(lines, "\n"));
 }
 
 }  // namespace kiln

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "compiler/import/mapped_file.h"
+#include "compiler/import/external_file.h"
 #include "ir/graph/tensor.h"
 #include "ir/support/status.h"
 #include "proto/onnx.pb.h"

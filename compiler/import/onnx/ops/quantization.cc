@@ -99,7 +99,7 @@ Status DynamicQuantizeLinear(Node& n) {
   const StatusOr<Op*> nothing = b.Scalar(x->element(), 0);
   const StatusOr<Op*> low = n.Make("min", {Reduce(b, "reduce_min", x, all, false), nothing});
   const StatusOr<Op*> high = n.Make("max", {Reduce(b, "reduce_max", x, all, false), nothing});
-  const StatusOr<Op*> scale = b.MulScalar(b.Sub(high, low), 1.0 / 255);
+  const StatusOr<Op*> scale = b.Div(b.Sub(high, low), b.Scalar(x->element(), 255));
   const StatusOr<Op*> zero = n.Make(
       "round", {n.Make("clip", {n.Make("neg", {b.Div(low, scale)})}, {{"min", 0.0}, {"max", 255.0}})});
   KILN_RETURN_IF_ERROR(n.Result(0, Quantize(n, b.Div(x, scale), zero, ElementType::kU8)));

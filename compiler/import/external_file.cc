@@ -1,4 +1,4 @@
-#include "compiler/import/mapped_file.h"
+#include "compiler/import/external_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -34,18 +34,16 @@ class Descriptor {
 
 Status OpenError() { return InvalidInput("cannot open: ", std::strerror(errno)); }
 
-StatusOr<std::shared_ptr<const MappedFile>> Map(const Descriptor& file, const struct stat& info) {
+StatusOr<std::shared_ptr<const MappedFile>> Map(const Descriptor& file) {
+  struct stat info;
+  if (fstat(file.get(), &info) != 0) return OpenError();
+  if (!S_ISREG(info.st_mode)) return InvalidInput("is not a regular file");
+  if (info.st_nlink != 1) return InvalidInput("the file has more than one hard link");
   const auto size = static_cast<size_t>(info.st_size);
   if (size == 0) return std::make_shared<const MappedFile>(nullptr, 0);
   void* const data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (data == MAP_FAILED) return InvalidInput("cannot map: ", std::strerror(errno));
   return std::make_shared<const MappedFile>(static_cast<const char*>(data), size);
-}
-
-Status CheckRegular(const struct stat& info) {
-  if (S_ISDIR(info.st_mode)) return InvalidInput("is a folder, not a file");
-  if (!S_ISREG(info.st_mode)) return InvalidInput("is not a regular file");
-  return OkStatus();
 }
 
 // The components of `location`; an error when it could lead out of its folder.
@@ -64,20 +62,6 @@ StatusOr<std::vector<std::string>> SafeComponents(const std::string& location) {
 
 }  // namespace
 
-MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<char*>(data_), size_);
-}
-
-StatusOr<std::shared_ptr<const MappedFile>> MapFile(const std::string& path) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.ok()) return OpenError();
-  struct stat info;
-  if (fstat(file.get(), &info) != 0) return OpenError();
-  KILN_RETURN_IF_ERROR(CheckRegular(info));
-  return Map(file, info);
-}
-
 StatusOr<std::shared_ptr<const MappedFile>> MapFileInside(const std::string& folder,
                                                           const std::string& location) {
   KILN_ASSIGN_OR_RETURN(const std::vector<std::string> components, SafeComponents(location));
@@ -93,11 +77,7 @@ StatusOr<std::shared_ptr<const MappedFile>> MapFileInside(const std::string& fol
     }
     at = std::move(next);
   }
-  struct stat info;
-  if (fstat(at.get(), &info) != 0) return OpenError();
-  KILN_RETURN_IF_ERROR(CheckRegular(info));
-  if (info.st_nlink != 1) return InvalidInput("the file has more than one hard link");
-  return Map(at, info);
+  return Map(at);
 }
 
 std::string FolderOf(const std::string& path) {
