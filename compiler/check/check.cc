@@ -103,8 +103,8 @@ std::vector<onnx::ValueInfoProto> RealInputs(const onnx::GraphProto& graph) {
 
 // ONNX 1.12 writes bf16 tensors of its own test data as the u16 of their bits.
 Tensor AsDeclared(const Tensor& tensor, int data_type) {
-  const bool bits = data_type == onnx::TensorProto::BFLOAT16 &&
-                    tensor.type().element == ElementType::kU16;
+  const bool bits =
+      data_type == onnx::TensorProto::BFLOAT16 && tensor.type().element == ElementType::kU16;
   if (!bits) return tensor;
   TensorType type = tensor.type();
   type.element = ElementType::kBF16;
@@ -214,8 +214,8 @@ Status CompareTensors(const Tensor& found, const Tensor& expected, const Toleran
   const Array a = Array::FromTensor(found);
   const Array b = Array::FromTensor(expected);
   for (int64_t i = 0; i < a.count(); ++i) {
-    const bool agree = a.is_float() ? Agree(a.GetDouble(i), b.GetDouble(i), allowed)
-                                    : a.GetInt(i) == b.GetInt(i);
+    const bool agree =
+        a.is_float() ? Agree(a.GetDouble(i), b.GetDouble(i), allowed) : a.GetInt(i) == b.GetInt(i);
     if (!agree) {
       return InvalidInput("element ", i, " is ", a.GetDouble(i), ", expected ", b.GetDouble(i));
     }
@@ -227,9 +227,9 @@ StatusOr<std::vector<Tensor>> ExecuteReference(std::unique_ptr<Module> module,
                                                const std::vector<Tensor>& inputs) {
   std::vector<Array> arrays;
   for (const Tensor& input : inputs) arrays.push_back(Array::FromTensor(input));
-  KILN_ASSIGN_OR_RETURN(const std::vector<Array> results,
-                        Interpret(*module->FindFunction("forward"), arrays,
-                                  Rounding::kElementType));
+  KILN_ASSIGN_OR_RETURN(
+      const std::vector<Array> results,
+      Interpret(*module->FindFunction("forward"), arrays, Rounding::kElementType));
   std::vector<Tensor> outputs;
   for (const Array& result : results) outputs.push_back(result.ToTensor());
   return outputs;

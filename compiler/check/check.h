@@ -25,8 +25,8 @@ struct CheckCase {
 StatusOr<std::vector<CheckCase>> FindCases(const std::string& path);
 
 /// `found` agrees with `expected` when |found - expected| <= atol + rtol * |expected|; NaN agrees
-/// with NaN, infinities with themselves; integers and bools must be equal. f16 and bf16 may always be
-/// a unit in the last place apart.
+/// with NaN, infinities with themselves; integers and bools must be equal. f16 and bf16 may always
+/// be a unit in the last place apart.
 struct Tolerance {
   double rtol = 1e-3;
   double atol = 1e-5;

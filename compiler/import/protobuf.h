@@ -24,8 +24,8 @@ Status ParseProtobuf(std::span<const char> bytes, google::protobuf::Message* mes
 /// The head of one field on the wire.
 struct WireField {
   int number;
-  int wire_type;                   ///< 0 varint, 1 fixed64, 2 length-delimited, 5 fixed32
-  std::span<const char> payload;   ///< of a length-delimited field
+  int wire_type;                  ///< 0 varint, 1 fixed64, 2 length-delimited, 5 fixed32
+  std::span<const char> payload;  ///< of a length-delimited field
 };
 
 /// Takes the next field off the front of `bytes`; false when they are malformed or cut short.

@@ -277,8 +277,8 @@ Status GraphImporter::ImportCall(const NodeProto& call, const onnx::FunctionProt
   for (int i = 0; i < function.output_size() && i < call.output_size(); ++i) {
     Value* const value = inner.Find(function.output(i));
     if (value == nullptr) {
-      return InvalidInput("function '", Printable(function.name()), "' does not define its output '",
-                          Printable(function.output(i)), "'");
+      return InvalidInput("function '", Printable(function.name()),
+                          "' does not define its output '", Printable(function.output(i)), "'");
     }
     scope.Define(call.output(i), *value);
   }

@@ -34,9 +34,7 @@ struct Value {
   static Value Initializer(std::string name, Tensor tensor) {
     return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name)};
   }
-  static Value Constant(Tensor tensor) {
-    return {Kind::kConstant, nullptr, std::move(tensor), {}};
-  }
+  static Value Constant(Tensor tensor) { return {Kind::kConstant, nullptr, std::move(tensor), {}}; }
   bool poisoned() const { return kind == Kind::kPoisoned; }
   const TensorType& type() const { return kind == Kind::kOp ? op->type() : tensor.type(); }
 };
@@ -56,8 +54,11 @@ class GraphImporter {
  public:
   GraphImporter(Graph* graph, const ImportOptions& options, const Functions& functions,
                 std::string folder)
-      : builder_(graph), options_(options), functions_(functions),
-        known_values_(&options.known_inputs), external_data_(std::move(folder)) {}
+      : builder_(graph),
+        options_(options),
+        functions_(functions),
+        known_values_(&options.known_inputs),
+        external_data_(std::move(folder)) {}
 
   /// Imports the main graph into the Kiln graph. Takes the raw data of its initializers.
   Status Import(onnx::GraphProto* graph, const Opsets& opsets);

@@ -16,9 +16,7 @@ constexpr int64_t kMaxTotalElements = 1 << 24;  // of all that is computed for o
 // Shapes are computed with these; anything else (contractions, pools) is real work.
 constexpr uint32_t kCheap = kElementwise | kMovement | kView | kReduction | kLeaf;
 
-Status TooMuch() {
-  return Unsupported("is too large to be computed when compiling");
-}
+Status TooMuch() { return Unsupported("is too large to be computed when compiling"); }
 
 StatusOr<Tensor> Compute(const Op& op, const std::vector<Tensor>& operands) {
   if (!op.HasTrait(kCheap)) {

@@ -136,8 +136,7 @@ StatusOr<Functions> ReadFunctions(const onnx::ModelProto& model) {
   for (const auto& function : model.functions()) {
     const FunctionKey key = {NormalDomain(function.domain()), function.name(), function.overload()};
     if (!functions.emplace(key, &function).second) {
-      return InvalidInput("function '", Printable(function.name()),
-                          "' is defined more than once");
+      return InvalidInput("function '", Printable(function.name()), "' is defined more than once");
     }
   }
   return functions;

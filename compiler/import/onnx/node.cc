@@ -129,8 +129,7 @@ StatusOr<ElementType> Node::TypeAttribute(const std::string& name,
   const AttributeProto* const attribute = Find(name);
   if (attribute == nullptr || attribute->i() == 0) return default_value;
   if (attribute->i() < 0 || attribute->i() > 1000) {
-    return InvalidInput("attribute '", name, "': element type ", attribute->i(),
-                        " does not exist");
+    return InvalidInput("attribute '", name, "': element type ", attribute->i(), " does not exist");
   }
   return ToElementType(static_cast<int>(attribute->i()));
 }

@@ -1,4 +1,5 @@
-// ONNX models (https://onnx.ai), opsets 1 to 27, inference graphs. See op_table.h for the operators.
+// ONNX models (https://onnx.ai), opsets 1 to 27, inference graphs. See op_table.h for the
+// operators.
 #pragma once
 
 #include <memory>

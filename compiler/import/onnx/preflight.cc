@@ -17,9 +17,10 @@ using onnx::NodeProto;
 constexpr size_t kMaxLines = 500;
 
 const char* AttributeTypeName(int type) {
-  static constexpr const char* kNames[] = {
-      "undefined", "float",   "int",    "string", "tensor",        "graph",          "floats", "ints",
-      "strings",   "tensors", "graphs", "sparse tensor", "sparse tensors", "type",   "types"};
+  static constexpr const char* kNames[] = {"undefined",      "float",   "int",    "string",
+                                           "tensor",         "graph",   "floats", "ints",
+                                           "strings",        "tensors", "graphs", "sparse tensor",
+                                           "sparse tensors", "type",    "types"};
   return type >= 0 && type < static_cast<int>(std::size(kNames)) ? kNames[type] : "unknown";
 }
 
@@ -145,7 +146,8 @@ class Walk {
       Report(label, CheckAttribute(*op, attribute, opset));
     }
     for (const AttributeSpec& spec : op->attributes) {
-      if (spec.required && opset >= spec.first && opset <= spec.last && !given.contains(spec.name)) {
+      if (spec.required && opset >= spec.first && opset <= spec.last &&
+          !given.contains(spec.name)) {
         Report(label, InvalidInput("attribute '", spec.name, "' is missing"));
       }
     }

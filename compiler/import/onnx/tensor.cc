@@ -20,34 +20,20 @@ struct DataTypeInfo {
 
 // Indexed by TensorProto::DataType.
 constexpr std::array<DataTypeInfo, 29> kDataTypes = {{
-    {"UNDEFINED", std::nullopt},
-    {"FLOAT", ElementType::kF32},
-    {"UINT8", ElementType::kU8},
-    {"INT8", ElementType::kI8},
-    {"UINT16", ElementType::kU16},
-    {"INT16", ElementType::kI16},
-    {"INT32", ElementType::kI32},
-    {"INT64", ElementType::kI64},
-    {"STRING", std::nullopt},
-    {"BOOL", ElementType::kBool},
-    {"FLOAT16", ElementType::kF16},
-    {"DOUBLE", ElementType::kF64},
-    {"UINT32", ElementType::kU32},
-    {"UINT64", ElementType::kU64},
-    {"COMPLEX64", std::nullopt},
-    {"COMPLEX128", std::nullopt},
-    {"BFLOAT16", ElementType::kBF16},
-    {"FLOAT8E4M3FN", std::nullopt},
-    {"FLOAT8E4M3FNUZ", std::nullopt},
-    {"FLOAT8E5M2", std::nullopt},
-    {"FLOAT8E5M2FNUZ", std::nullopt},
-    {"UINT4", std::nullopt},
-    {"INT4", std::nullopt},
-    {"FLOAT4E2M1", std::nullopt},
-    {"FLOAT8E8M0", std::nullopt},
-    {"UINT2", std::nullopt},
-    {"INT2", std::nullopt},
-    {"FLOAT6E2M3", std::nullopt},
+    {"UNDEFINED", std::nullopt},      {"FLOAT", ElementType::kF32},
+    {"UINT8", ElementType::kU8},      {"INT8", ElementType::kI8},
+    {"UINT16", ElementType::kU16},    {"INT16", ElementType::kI16},
+    {"INT32", ElementType::kI32},     {"INT64", ElementType::kI64},
+    {"STRING", std::nullopt},         {"BOOL", ElementType::kBool},
+    {"FLOAT16", ElementType::kF16},   {"DOUBLE", ElementType::kF64},
+    {"UINT32", ElementType::kU32},    {"UINT64", ElementType::kU64},
+    {"COMPLEX64", std::nullopt},      {"COMPLEX128", std::nullopt},
+    {"BFLOAT16", ElementType::kBF16}, {"FLOAT8E4M3FN", std::nullopt},
+    {"FLOAT8E4M3FNUZ", std::nullopt}, {"FLOAT8E5M2", std::nullopt},
+    {"FLOAT8E5M2FNUZ", std::nullopt}, {"UINT4", std::nullopt},
+    {"INT4", std::nullopt},           {"FLOAT4E2M1", std::nullopt},
+    {"FLOAT8E8M0", std::nullopt},     {"UINT2", std::nullopt},
+    {"INT2", std::nullopt},           {"FLOAT6E2M3", std::nullopt},
     {"FLOAT6E3M2", std::nullopt},
 }};
 
@@ -169,8 +155,7 @@ int ToDataType(ElementType type) {
   return TensorProto::UNDEFINED;
 }
 
-StatusOr<Shape> ToShape(ElementType element,
-                        const google::protobuf::RepeatedField<int64_t>& dims) {
+StatusOr<Shape> ToShape(ElementType element, const google::protobuf::RepeatedField<int64_t>& dims) {
   if (dims.size() > kMaxRank) {
     return InvalidInput("has ", dims.size(), " dimensions; at most ", kMaxRank, " are supported");
   }
@@ -186,8 +171,9 @@ StatusOr<std::shared_ptr<const MappedFile>> ExternalData::Find(const TensorProto
   int64_t offset = 0;
   int64_t length = size;
   for (const auto& entry : tensor.external_data()) {
-    int64_t* const number =
-        entry.key() == "offset" ? &offset : entry.key() == "length" ? &length : nullptr;
+    int64_t* const number = entry.key() == "offset"   ? &offset
+                            : entry.key() == "length" ? &length
+                                                      : nullptr;
     if (entry.key() == "location") location = entry.value();
     if (number != nullptr && (!ParseInt(entry.value(), number) || *number < 0)) {
       return InvalidInput("external data: ", entry.key(), " is ", Quote(entry.value()));
@@ -207,8 +193,8 @@ StatusOr<std::shared_ptr<const MappedFile>> ExternalData::Find(const TensorProto
   }
   const auto available = static_cast<int64_t>(file->bytes().size());
   if (offset > available || length > available - offset) {
-    return InvalidInput("external data ", Quote(location), ": bytes ", offset, " to ", offset,
-                        "+", length, " lie past its end at ", available);
+    return InvalidInput("external data ", Quote(location), ": bytes ", offset, " to ", offset, "+",
+                        length, " lie past its end at ", available);
   }
   *bytes = file->bytes().subspan(static_cast<size_t>(offset), static_cast<size_t>(length));
   return file;

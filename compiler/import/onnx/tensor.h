@@ -21,8 +21,7 @@ StatusOr<ElementType> ToElementType(int data_type);
 int ToDataType(ElementType type);
 
 /// Dimensions from a file: at most 32, none negative, the size within bounds.
-StatusOr<Shape> ToShape(ElementType element,
-                        const google::protobuf::RepeatedField<int64_t>& dims);
+StatusOr<Shape> ToShape(ElementType element, const google::protobuf::RepeatedField<int64_t>& dims);
 
 /// Where tensors that lie outside the model file are looked for. Files are mapped once.
 class ExternalData {

@@ -8,8 +8,8 @@ namespace kiln::onnx_import {
 
 namespace {
 
-// Before opset 7, `broadcast` had to allow it, and `axis` said which dimension of a the first one of
-// b stands beside (by default the last ones match, as they do since).
+// Before opset 7, `broadcast` had to allow it, and `axis` said which dimension of a the first one
+// of b stands beside (by default the last ones match, as they do since).
 StatusOr<Op*> LegacyBroadcast(Node& n, Op* a, Op* b) {
   if (n.opset() >= 7 || n.Int("broadcast") == 0 || !n.HasAttribute("axis")) return b;
   const auto rank = static_cast<int64_t>(a->shape().size());
@@ -26,7 +26,7 @@ StatusOr<Op*> LegacyBroadcast(Node& n, Op* a, Op* b) {
 
 Status Binary(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const a, n.operand(0));
-  KILN_ASSIGN_OR_RETURN(Op* b, n.operand(1));
+  KILN_ASSIGN_OR_RETURN(Op * b, n.operand(1));
   KILN_ASSIGN_OR_RETURN(b, LegacyBroadcast(n, a, b));
   return n.Result(n.Make(n.op().kind, {a, b}));
 }
@@ -36,7 +36,7 @@ Status Binary(Node& n) {
 Status Pow(Node& n) {
   Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const base, n.operand(0));
-  KILN_ASSIGN_OR_RETURN(Op* exponent, n.operand(1));
+  KILN_ASSIGN_OR_RETURN(Op * exponent, n.operand(1));
   KILN_ASSIGN_OR_RETURN(exponent, LegacyBroadcast(n, base, exponent));
   const ElementType type = base->element();
   if (!IsFloat(type) && IsFloat(exponent->element())) {
@@ -56,8 +56,8 @@ Status BitShift(Node& n) {
   if (direction != "LEFT" && direction != "RIGHT") {
     return InvalidInput("attribute 'direction' must be LEFT or RIGHT, found ", Quote(direction));
   }
-  return n.Result(n.Make(direction == "LEFT" ? "shift_left" : "shift_right",
-                         {n.operand(0), n.operand(1)}));
+  return n.Result(
+      n.Make(direction == "LEFT" ? "shift_left" : "shift_right", {n.operand(0), n.operand(1)}));
 }
 
 StatusOr<Op*> Chain(Node& n) {
@@ -71,9 +71,7 @@ StatusOr<Op*> Chain(Node& n) {
 
 Status Variadic(Node& n) { return n.Result(Chain(n)); }
 
-Status Mean(Node& n) {
-  return n.Result(n.builder().MulScalar(Chain(n), 1.0 / n.num_operands()));
-}
+Status Mean(Node& n) { return n.Result(n.builder().MulScalar(Chain(n), 1.0 / n.num_operands())); }
 
 Status Where(Node& n) {
   return n.Result(n.Make("where", {n.operand(0), n.operand(1), n.operand(2)}));

@@ -1,7 +1,8 @@
 // Sums of products: MatMul, Gemm, Conv, ConvTranspose.
+#include "compiler/import/onnx/ops/contraction.h"
+
 #include "compiler/import/onnx/node.h"
 #include "compiler/import/onnx/ops/build.h"
-#include "compiler/import/onnx/ops/contraction.h"
 #include "compiler/import/onnx/ops/window.h"
 
 namespace kiln::onnx_import {
@@ -67,11 +68,11 @@ Status Gemm(Node& n) {
     return InvalidInput("needs matrices, found ", a->type().ToString(), " and ",
                         b->type().ToString());
   }
-  const StatusOr<Op*> product = Scaled(n,
-                                       n.Make("matmul", {a, b},
-                                              {{"transpose_a", n.Int("transA") != 0},
-                                               {"transpose_b", n.Int("transB") != 0}}),
-                                       "alpha");
+  const StatusOr<Op*> product =
+      Scaled(n,
+             n.Make("matmul", {a, b},
+                    {{"transpose_a", n.Int("transA") != 0}, {"transpose_b", n.Int("transB") != 0}}),
+             "alpha");
   if (!n.Has(2) || n.Float("beta", 1.0) == 0) return n.Result(product);
   KILN_RETURN_IF_ERROR(product.status());
   KILN_ASSIGN_OR_RETURN(Op* const c, Scaled(n, n.operand(2), "beta"));

@@ -126,11 +126,11 @@ StatusOr<Term> TakeDiagonals(Builder& b, Term term) {
     Shape sizes = shape;
     sizes.back() = extent;
     strides.back() = extent + 1;
-    KILN_ASSIGN_OR_RETURN(
-        term.value, b.Make("slice", {b.Reshape(b.Transpose(term.value, permutation), shape)},
-                           {{"starts", std::vector<int64_t>(shape.size(), 0)},
-                            {"sizes", sizes},
-                            {"strides", strides}}));
+    KILN_ASSIGN_OR_RETURN(term.value,
+                          b.Make("slice", {b.Reshape(b.Transpose(term.value, permutation), shape)},
+                                 {{"starts", std::vector<int64_t>(shape.size(), 0)},
+                                  {"sizes", sizes},
+                                  {"strides", strides}}));
     term.labels = labels;
     i = 0;
   }
@@ -218,10 +218,10 @@ StatusOr<Term> Contract(Builder& b, const Term& left, const Term& right,
   KILN_ASSIGN_OR_RETURN(const int64_t m, Product(extents, rows));
   KILN_ASSIGN_OR_RETURN(const int64_t k, Product(extents, shared));
   KILN_ASSIGN_OR_RETURN(const int64_t n, Product(extents, columns));
-  const StatusOr<Op*> a = b.Reshape(
-      Arranged(b, left, Joined(batch, rows, shared), extents), {batches, m, k});
-  const StatusOr<Op*> c = b.Reshape(
-      Arranged(b, right, Joined(batch, shared, columns), extents), {batches, k, n});
+  const StatusOr<Op*> a =
+      b.Reshape(Arranged(b, left, Joined(batch, rows, shared), extents), {batches, m, k});
+  const StatusOr<Op*> c =
+      b.Reshape(Arranged(b, right, Joined(batch, shared, columns), extents), {batches, k, n});
   const Labels labels = Joined(batch, rows, columns);
   // An outer product has nothing to sum.
   const StatusOr<Op*> product = shared.empty() ? b.Mul(a, c) : b.Make("matmul", {a, c});
@@ -250,8 +250,7 @@ StatusOr<Labels> OutputLabels(const std::string& output, const Extents& extents)
       std::count_if(extents.begin(), extents.end(), [](const auto& e) { return e.first < 0; }));
   const auto letters = static_cast<int64_t>(std::count_if(output.begin(), output.end(), IsLetter));
   const bool has_open = output.find('.') != std::string::npos;
-  KILN_ASSIGN_OR_RETURN(const Labels labels,
-                        ExpandLabels(output, letters + (has_open ? open : 0)));
+  KILN_ASSIGN_OR_RETURN(const Labels labels, ExpandLabels(output, letters + (has_open ? open : 0)));
   for (size_t i = 0; i < labels.size(); ++i) {
     if (!extents.contains(labels[i])) return InvalidInput("an output label is in no input");
     if (std::find(labels.begin(), labels.begin() + static_cast<int64_t>(i), labels[i]) !=

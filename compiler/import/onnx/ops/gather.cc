@@ -34,7 +34,7 @@ Status ScatterNd(Node& n) {
 // value of `values` where the index (negative ones count from the end) meets the position.
 Status OneHot(Node& n) {
   Builder& b = n.builder();
-  KILN_ASSIGN_OR_RETURN(Op* indices, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(Op * indices, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const Tensor depth_value, n.Known(1, "depth"));
   KILN_ASSIGN_OR_RETURN(Op* const values, n.operand(2));
   if (depth_value.type().count() != 1 || values->shape() != Shape{2}) {
@@ -53,15 +53,14 @@ Status OneHot(Node& n) {
       n.Make("where", {n.Make("less", {indices, zero}), b.Add(indices, count), indices});
   const StatusOr<Op*> hot =
       n.Make("equal", {position, IotaAlong(b, rank, axis, depth, ElementType::kI64)});
-  return n.Result(
-      n.Make("where", {hot, SelectAxis(b, values, 0, 1), SelectAxis(b, values, 0, 0)}));
+  return n.Result(n.Make("where", {hot, SelectAxis(b, values, 0, 1), SelectAxis(b, values, 0, 0)}));
 }
 
 // Reverses the first lengths[i] steps of sequence i: element t is taken from length-1-t.
 Status ReverseSequence(Node& n) {
   Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
-  KILN_ASSIGN_OR_RETURN(Op* lengths, n.operand(1));
+  KILN_ASSIGN_OR_RETURN(Op * lengths, n.operand(1));
   const int64_t time = n.Int("time_axis", 0), batch = n.Int("batch_axis", 1);
   if (Rank(x) < 2 || time + batch != 1 || time * batch != 0) {
     return InvalidInput("time_axis ", time, " and batch_axis ", batch, " must be 0 and 1");
@@ -75,13 +74,12 @@ Status ReverseSequence(Node& n) {
                         IotaAlong(b, Rank(x), time, x->shape()[time], ElementType::kI64));
   const StatusOr<Op*> mirrored = b.AddScalar(b.Sub(lengths, step), -1);
   const StatusOr<Op*> from = n.Make("where", {n.Make("less", {step, lengths}), mirrored, step});
-  return n.Result(
-      n.Make("gather_elements", {x, b.Broadcast(from, x->shape())}, {{"axis", time}}));
+  return n.Result(n.Make("gather_elements", {x, b.Broadcast(from, x->shape())}, {{"axis", time}}));
 }
 
 // Keeps the positions of `axis` (or of the flat tensor) whose condition is true.
 Status Compress(Node& n) {
-  KILN_ASSIGN_OR_RETURN(Op* x, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(Op * x, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const Tensor condition, n.Known(1, "condition"));
   int64_t axis = 0;
   if (n.HasAttribute("axis")) {
@@ -120,8 +118,8 @@ Status NonZero(Node& n) {
     for (const int64_t at : found) indices.push_back(at / strides[d] % shape[d]);
   }
   return n.ConstantResult(Tensor::FromInts(
-      ElementType::kI64,
-      {static_cast<int64_t>(shape.size()), static_cast<int64_t>(found.size())}, indices));
+      ElementType::kI64, {static_cast<int64_t>(shape.size()), static_cast<int64_t>(found.size())},
+      indices));
 }
 
 }  // namespace

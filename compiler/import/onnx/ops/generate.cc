@@ -100,8 +100,8 @@ Status EyeLike(Node& n) {
   KILN_ASSIGN_OR_RETURN(const TensorType like, n.OperandType(0));
   KILN_ASSIGN_OR_RETURN(const ElementType element, n.TypeAttribute("dtype", like.element));
   if (like.rank() != 2) return InvalidInput("needs a matrix, found ", like.ToString());
-  const StatusOr<Op*> on = n.Make("equal", {Diagonals(b, 2, like.shape[0], like.shape[1]),
-                                            ConstantInt(b, n.Int("k", 0))});
+  const StatusOr<Op*> on = n.Make(
+      "equal", {Diagonals(b, 2, like.shape[0], like.shape[1]), ConstantInt(b, n.Int("k", 0))});
   return n.Result(b.Cast(on, element));
 }
 
@@ -114,10 +114,9 @@ Status Trilu(Node& n) {
     KILN_ASSIGN_OR_RETURN(k, n.KnownInt(1, "k"));
   }
   if (Rank(x) < 2) return InvalidInput("needs matrices, found ", x->type().ToString());
-  const StatusOr<Op*> diagonals =
-      Diagonals(b, 2, x->shape()[Rank(x) - 2], x->shape()[Rank(x) - 1]);
-  const StatusOr<Op*> kept =
-      n.Make(n.Int("upper", 1) != 0 ? "greater_equal" : "less_equal", {diagonals, ConstantInt(b, k)});
+  const StatusOr<Op*> diagonals = Diagonals(b, 2, x->shape()[Rank(x) - 2], x->shape()[Rank(x) - 1]);
+  const StatusOr<Op*> kept = n.Make(n.Int("upper", 1) != 0 ? "greater_equal" : "less_equal",
+                                    {diagonals, ConstantInt(b, k)});
   return n.Result(n.Make("where", {kept, x, b.Scalar(x->element(), 0)}));
 }
 
@@ -163,8 +162,7 @@ std::vector<OnnxOp> GeneratorOps() {
                  .operands = {3, 3},
                  .last = 26,
                  .limits = "known operands"});
-  ops.push_back(
-      {.name = "EyeLike", .handler = EyeLike, .attributes = {Int("dtype"), Int("k")}});
+  ops.push_back({.name = "EyeLike", .handler = EyeLike, .attributes = {Int("dtype"), Int("k")}});
   ops.push_back({.name = "Trilu",
                  .handler = Trilu,
                  .operands = {1, 2},

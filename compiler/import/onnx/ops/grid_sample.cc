@@ -16,7 +16,9 @@ struct Tap {
 class Axis {
  public:
   Axis(Node& node, int64_t extent)
-      : n_(node), b_(node.builder()), extent_(static_cast<double>(extent)),
+      : n_(node),
+        b_(node.builder()),
+        extent_(static_cast<double>(extent)),
         align_(node.Int("align_corners") != 0) {}
 
   /// Grid coordinates as pixel positions: -1 and 1 are the centres of the outer pixels
@@ -58,8 +60,7 @@ class Axis {
     } else if (padding != "border") {
       return InvalidInput("attribute 'padding_mode' is ", Quote(padding));
     }
-    tap.position =
-        n_.Make("clip", {tap.position}, {{"min", 0.0}, {"max", extent_ - 1}});
+    tap.position = n_.Make("clip", {tap.position}, {{"min", 0.0}, {"max", extent_ - 1}});
     return tap.position.status();
   }
 
@@ -106,14 +107,14 @@ StatusOr<Op*> ReadPixels(Node& n, Op* flat, const StatusOr<Op*>& row, const Stat
                          int64_t width) {
   Builder& b = n.builder();
   const StatusOr<Op*> wide = b.Constant(Tensor::FromInts(ElementType::kI64, {}, {width}));
-  KILN_ASSIGN_OR_RETURN(Op* const index,
-                        b.Add(b.Mul(b.Cast(row, ElementType::kI64), wide),
-                              b.Cast(column, ElementType::kI64)));
+  KILN_ASSIGN_OR_RETURN(Op* const index, b.Add(b.Mul(b.Cast(row, ElementType::kI64), wide),
+                                               b.Cast(column, ElementType::kI64)));
   const int64_t points = index->shape()[1] * index->shape()[2];
   const Shape& from = flat->shape();
-  return n.Make("gather_elements",
-                {flat, b.Broadcast(b.Reshape(index, {from[0], 1, points}), {from[0], from[1], points})},
-                {{"axis", 2}});
+  return n.Make(
+      "gather_elements",
+      {flat, b.Broadcast(b.Reshape(index, {from[0], 1, points}), {from[0], from[1], points})},
+      {{"axis", 2}});
 }
 
 Status GridSample(Node& n) {

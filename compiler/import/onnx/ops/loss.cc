@@ -27,9 +27,9 @@ StatusOr<Terms> LossTerms(Node& n, Op* log_p, Op* target) {
   }
   Shape column = target->shape();
   column.insert(column.begin() + 1, 1);
-  const StatusOr<Op*> picked = b.Reshape(
-      n.Make("gather_elements", {log_p, b.Reshape(classes, column)}, {{"axis", 1}}),
-      target->shape());
+  const StatusOr<Op*> picked =
+      b.Reshape(n.Make("gather_elements", {log_p, b.Reshape(classes, column)}, {{"axis", 1}}),
+                target->shape());
   Terms terms{n.Make("neg", {picked}), nullptr};
   if (n.Has(2)) terms.weights = n.Make("gather", {n.operand(2), classes}, {{"axis", 0}});
   if (ignored.ok() && *ignored != nullptr) {
@@ -69,8 +69,7 @@ Status NegativeLogLikelihood(Node& n) {
 }
 
 Status SoftmaxCrossEntropy(Node& n) {
-  KILN_ASSIGN_OR_RETURN(Op* const log_p,
-                        n.Make("log_softmax", {n.operand(0)}, {{"axis", 1}}));
+  KILN_ASSIGN_OR_RETURN(Op* const log_p, n.Make("log_softmax", {n.operand(0)}, {{"axis", 1}}));
   KILN_RETURN_IF_ERROR(n.Result(0, ReduceLoss(n, log_p)));
   return n.Result(1, log_p);
 }

@@ -121,9 +121,8 @@ Status Slice(Node& n) {
   std::vector<int64_t> starts(rank, 0), sizes = x->shape(), strides(rank, 1);
   for (size_t i = 0; i < bounds.axes.size(); ++i) {
     KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(bounds.axes[i], rank));
-    KILN_ASSIGN_OR_RETURN(
-        const SliceRange range,
-        ResolveSlice(bounds.starts[i], bounds.ends[i], bounds.steps[i], x->shape()[axis]));
+    KILN_ASSIGN_OR_RETURN(const SliceRange range, ResolveSlice(bounds.starts[i], bounds.ends[i],
+                                                               bounds.steps[i], x->shape()[axis]));
     starts[axis] = range.start;
     sizes[axis] = range.size;
     strides[axis] = range.stride;
@@ -235,8 +234,8 @@ Status DepthToSpace(Node& n) {
   const bool depth_first = mode == "CRD";
   const Shape split = depth_first ? Shape{from[0], depth, s, s, from[2], from[3]}
                                   : Shape{from[0], s, s, depth, from[2], from[3]};
-  const std::vector<int64_t> order = depth_first ? std::vector<int64_t>{0, 1, 4, 2, 5, 3}
-                                                 : std::vector<int64_t>{0, 3, 4, 1, 5, 2};
+  const std::vector<int64_t> order =
+      depth_first ? std::vector<int64_t>{0, 1, 4, 2, 5, 3} : std::vector<int64_t>{0, 3, 4, 1, 5, 2};
   return n.Result(b.Reshape(b.Transpose(b.Reshape(x, split), order),
                             {from[0], depth, from[2] * s, from[3] * s}));
 }
@@ -250,9 +249,9 @@ Status SpaceToDepth(Node& n) {
   }
   Builder& b = n.builder();
   const int64_t height = from[2] / s, width = from[3] / s;
-  return n.Result(
-      b.Reshape(b.Transpose(b.Reshape(x, {from[0], from[1], height, s, width, s}), {0, 3, 5, 1, 2, 4}),
-                {from[0], from[1] * s * s, height, width}));
+  return n.Result(b.Reshape(
+      b.Transpose(b.Reshape(x, {from[0], from[1], height, s, width, s}), {0, 3, 5, 1, 2, 4}),
+      {from[0], from[1] * s * s, height, width}));
 }
 
 // Cuts or pads each axis about its centre.
@@ -286,31 +285,29 @@ std::vector<OnnxOp> MovementOps() {
   std::vector<OnnxOp> ops;
   ops.push_back(
       {.name = "Concat", .handler = Concat, .operands = {1, kAny}, .attributes = {Int("axis")}});
-  ops.push_back({.name = "Split",
-                 .handler = Split,
-                 .operands = {1, 2},
-                 .max_results = kAny,
-                 .attributes = {Int("axis"), Until(12, Ints("split")), Since(18, Int("num_outputs"))},
-                 .first = 2,
-                 .limits = "known sizes"});
+  ops.push_back(
+      {.name = "Split",
+       .handler = Split,
+       .operands = {1, 2},
+       .max_results = kAny,
+       .attributes = {Int("axis"), Until(12, Ints("split")), Since(18, Int("num_outputs"))},
+       .first = 2,
+       .limits = "known sizes"});
   ops.push_back({.name = "Slice",
                  .handler = Slice,
                  .operands = {1, 5},
-                 .attributes = {Required(Until(9, Ints("starts"))), Required(Until(9, Ints("ends"))),
-                                Until(9, Ints("axes"))},
+                 .attributes = {Required(Until(9, Ints("starts"))),
+                                Required(Until(9, Ints("ends"))), Until(9, Ints("axes"))},
                  .limits = "known bounds"});
-  ops.push_back({.name = "Pad",
-                 .handler = Pad,
-                 .operands = {1, 4},
-                 .attributes = {String("mode"), Required(Until(1, Ints("paddings"))),
-                                Required(Since(2, Until(10, Ints("pads")))),
-                                Until(10, Float("value"))},
-                 .limits = "known pads and value"});
-  ops.push_back({.name = "Tile",
-                 .handler = Tile,
-                 .operands = {2, 2},
-                 .first = 6,
-                 .limits = "known repeats"});
+  ops.push_back(
+      {.name = "Pad",
+       .handler = Pad,
+       .operands = {1, 4},
+       .attributes = {String("mode"), Required(Until(1, Ints("paddings"))),
+                      Required(Since(2, Until(10, Ints("pads")))), Until(10, Float("value"))},
+       .limits = "known pads and value"});
+  ops.push_back(
+      {.name = "Tile", .handler = Tile, .operands = {2, 2}, .first = 6, .limits = "known repeats"});
   ops.push_back({.name = "DepthToSpace",
                  .handler = DepthToSpace,
                  .attributes = {Required(Int("blocksize")), Since(11, String("mode"))}});

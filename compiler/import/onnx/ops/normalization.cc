@@ -11,8 +11,7 @@ namespace {
 StatusOr<Op*> HardmaxAlong(Node& n, Op* x, int64_t axis) {
   Builder& b = n.builder();
   const StatusOr<Op*> largest = n.Make("argmax", {x}, {{"axis", axis}, {"keep_dims", true}});
-  const StatusOr<Op*> position =
-      IotaAlong(b, Rank(x), axis, x->shape()[axis], ElementType::kI64);
+  const StatusOr<Op*> position = IotaAlong(b, Rank(x), axis, x->shape()[axis], ElementType::kI64);
   return b.Cast(n.Make("equal", {position, largest}), x->element());
 }
 
@@ -53,9 +52,9 @@ Status TrainBatchNorm(Node& n, Op* x, double epsilon) {
   const StatusOr<Op*> mean = Reduce(b, "reduce_mean", x, axes, true);
   const StatusOr<Op*> variance = b.Reshape(MeanSquare(b, b.Sub(x, mean), axes), channels);
   const StatusOr<Op*> flat_mean = b.Reshape(mean, channels);
-  KILN_RETURN_IF_ERROR(n.Result(0, n.Make("batch_norm",
-                                          {x, n.operand(1), n.operand(2), flat_mean, variance},
-                                          {{"epsilon", epsilon}})));
+  KILN_RETURN_IF_ERROR(
+      n.Result(0, n.Make("batch_norm", {x, n.operand(1), n.operand(2), flat_mean, variance},
+                         {{"epsilon", epsilon}})));
   const double momentum = n.Float("momentum", 0.9);
   const auto running = [&](int operand, const StatusOr<Op*>& now) {
     return b.Add(b.MulScalar(n.operand(operand), momentum), b.MulScalar(now, 1 - momentum));
@@ -85,8 +84,7 @@ Status InstanceNorm(Node& n) {
   Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
   KILN_RETURN_IF_ERROR(SpatialShape(x->type()).status());
-  const StatusOr<Op*> y =
-      n.Make("instance_norm", {x}, {{"epsilon", n.Float("epsilon", 1e-5)}});
+  const StatusOr<Op*> y = n.Make("instance_norm", {x}, {{"epsilon", n.Float("epsilon", 1e-5)}});
   return n.Result(b.Add(b.Mul(y, AlongAxis(b, n.operand(1), 1, Rank(x))),
                         AlongAxis(b, n.operand(2), 1, Rank(x))));
 }
@@ -103,8 +101,8 @@ Status LayerNorm(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("axis", -1), Rank(x)));
   const double epsilon = n.Float("epsilon", 1e-5);
-  StatusOr<Op*> y = b.Mul(n.Make("layer_norm", {x}, {{"axis", axis}, {"epsilon", epsilon}}),
-                          n.operand(1));
+  StatusOr<Op*> y =
+      b.Mul(n.Make("layer_norm", {x}, {{"axis", axis}, {"epsilon", epsilon}}), n.operand(1));
   if (n.Has(2)) y = b.Add(y, n.operand(2));
   KILN_RETURN_IF_ERROR(n.Result(0, y));
   if (!n.Wants(1) && !n.Wants(2)) return OkStatus();
@@ -172,8 +170,7 @@ Status LpNorm(Node& n) {
     return n.Result(b.Div(x, Reduce(b, "reduce_sum", n.Make("abs", {x}), {axis}, true)));
   }
   if (p != 2) return InvalidInput("attribute 'p' must be 1 or 2, found ", p);
-  return n.Result(
-      b.Div(x, n.Make("sqrt", {Reduce(b, "reduce_sum", b.Mul(x, x), {axis}, true)})));
+  return n.Result(b.Div(x, n.Make("sqrt", {Reduce(b, "reduce_sum", b.Mul(x, x), {axis}, true)})));
 }
 
 Status Lrn(Node& n) {
@@ -228,10 +225,10 @@ std::vector<OnnxOp> NormalizationOps() {
                  .attributes = {Ints("axes")}});
   ops.push_back(
       {.name = "LpNormalization", .handler = LpNorm, .attributes = {Int("axis"), Int("p")}});
-  ops.push_back({.name = "LRN",
-                 .handler = Lrn,
-                 .attributes = {Required(Int("size")), Float("alpha"), Float("beta"),
-                                Float("bias")}});
+  ops.push_back(
+      {.name = "LRN",
+       .handler = Lrn,
+       .attributes = {Required(Int("size")), Float("alpha"), Float("beta"), Float("bias")}});
   return ops;
 }
 

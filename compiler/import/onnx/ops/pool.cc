@@ -88,10 +88,10 @@ Status MaxUnpool(Node& n) {
   KILN_ASSIGN_OR_RETURN(const Shape shape, UnpooledShape(x->shape(), window));
   const StatusOr<Op*> zeros = b.Broadcast(b.Scalar(x->element(), 0), {ElementCount(shape)});
   const Shape flat = {x->type().count()};
-  const StatusOr<Op*> y = b.Reshape(
-      n.Make("scatter_elements", {zeros, b.Reshape(n.operand(1), flat), b.Reshape(x, flat)},
-             {{"axis", 0}}),
-      shape);
+  const StatusOr<Op*> y =
+      b.Reshape(n.Make("scatter_elements",
+                       {zeros, b.Reshape(n.operand(1), flat), b.Reshape(x, flat)}, {{"axis", 0}}),
+                shape);
   if (!n.Has(2)) return n.Result(y);
   KILN_ASSIGN_OR_RETURN(const Shape output, n.KnownInts(2, "output_shape"));
   KILN_RETURN_IF_ERROR(CheckedByteSize(ElementType::kI64, output).status());
@@ -123,15 +123,15 @@ std::vector<OnnxOp> PoolOps() {
                  .limits = limits});
   ops.push_back({.name = "AveragePool",
                  .handler = AveragePool,
-                 .attributes = with({Since(7, Int("count_include_pad")), Since(10, Int("ceil_mode")),
-                                     Since(19, Ints("dilations"))}),
+                 .attributes = with({Since(7, Int("count_include_pad")),
+                                     Since(10, Int("ceil_mode")), Since(19, Ints("dilations"))}),
                  .limits = limits});
-  ops.push_back({.name = "LpPool",
-                 .handler = LpPool,
-                 .attributes = with({Int("p"), Since(18, Int("ceil_mode")),
-                                     Since(18, Ints("dilations"))}),
-                 .first = 2,
-                 .limits = limits});
+  ops.push_back(
+      {.name = "LpPool",
+       .handler = LpPool,
+       .attributes = with({Int("p"), Since(18, Int("ceil_mode")), Since(18, Ints("dilations"))}),
+       .first = 2,
+       .limits = limits});
   ops.push_back({.name = "GlobalAveragePool", .handler = GlobalPool, .kind = "reduce_mean"});
   ops.push_back({.name = "GlobalMaxPool", .handler = GlobalPool, .kind = "reduce_max"});
   ops.push_back(

@@ -100,8 +100,8 @@ Status DynamicQuantizeLinear(Node& n) {
   const StatusOr<Op*> low = n.Make("min", {Reduce(b, "reduce_min", x, all, false), nothing});
   const StatusOr<Op*> high = n.Make("max", {Reduce(b, "reduce_max", x, all, false), nothing});
   const StatusOr<Op*> scale = b.Div(b.Sub(high, low), b.Scalar(x->element(), 255));
-  const StatusOr<Op*> zero = n.Make(
-      "round", {n.Make("clip", {n.Make("neg", {b.Div(low, scale)})}, {{"min", 0.0}, {"max", 255.0}})});
+  const StatusOr<Op*> zero = n.Make("round", {n.Make("clip", {n.Make("neg", {b.Div(low, scale)})},
+                                                     {{"min", 0.0}, {"max", 255.0}})});
   KILN_RETURN_IF_ERROR(n.Result(0, Quantize(n, b.Div(x, scale), zero, ElementType::kU8)));
   KILN_RETURN_IF_ERROR(n.Result(1, scale));
   return n.Result(2, b.Cast(zero, ElementType::kU8));
@@ -145,8 +145,8 @@ StatusOr<Op*> Requantize(Node& n, const StatusOr<Op*>& sums, int64_t b_axis, int
   KILN_ASSIGN_OR_RETURN(Op* const y, sums);
   KILN_ASSIGN_OR_RETURN(const TensorType zero_type, n.OperandType(7));
   const ElementType f32 = ElementType::kF32;
-  const StatusOr<Op*> factor =
-      b.Div(b.Mul(Beside(n, y, 1, f32, -2), Beside(n, y, 4, f32, b_axis)), Beside(n, y, 6, f32, y_axis));
+  const StatusOr<Op*> factor = b.Div(b.Mul(Beside(n, y, 1, f32, -2), Beside(n, y, 4, f32, b_axis)),
+                                     Beside(n, y, 6, f32, y_axis));
   return Quantize(n, b.Mul(b.Cast(y, f32), factor), Beside(n, y, 7, f32, y_axis),
                   zero_type.element);
 }

@@ -28,12 +28,12 @@ CellKind KindOf(const std::string& name) {
 struct Direction {
   bool reverse;
   std::vector<std::string> activations;
-  Op* recurrence;               // R [G*H, H]
-  Op* input_bias = nullptr;     // [G*H]
-  Op* state_bias = nullptr;     // [G*H]
-  Op* peepholes = nullptr;      // [3*H]
-  StatusOr<Op*> hidden, cell;   // the initial state, [batch, H]
-  Op* inputs;                   // X W^T + input_bias, [steps, batch, G*H]
+  Op* recurrence;              // R [G*H, H]
+  Op* input_bias = nullptr;    // [G*H]
+  Op* state_bias = nullptr;    // [G*H]
+  Op* peepholes = nullptr;     // [3*H]
+  StatusOr<Op*> hidden, cell;  // the initial state, [batch, H]
+  Op* inputs;                  // X W^T + input_bias, [steps, batch, G*H]
 };
 
 struct Sizes {
@@ -47,11 +47,16 @@ struct State {
 };
 
 StatusOr<Op*> Activate(Node& n, const std::string& name, const StatusOr<Op*>& x) {
-  static const auto* const kinds = new std::map<std::string, std::string>{
-      {"relu", "relu"},         {"tanh", "tanh"},         {"sigmoid", "sigmoid"},
-      {"softsign", "softsign"}, {"softplus", "softplus"}, {"elu", "elu"},
-      {"leakyrelu", "leaky_relu"}, {"hardsigmoid", "hard_sigmoid"},
-      {"thresholdedrelu", "thresholded_relu"}};
+  static const auto* const kinds =
+      new std::map<std::string, std::string>{{"relu", "relu"},
+                                             {"tanh", "tanh"},
+                                             {"sigmoid", "sigmoid"},
+                                             {"softsign", "softsign"},
+                                             {"softplus", "softplus"},
+                                             {"elu", "elu"},
+                                             {"leakyrelu", "leaky_relu"},
+                                             {"hardsigmoid", "hard_sigmoid"},
+                                             {"thresholdedrelu", "thresholded_relu"}};
   std::string lower = name;
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   const auto it = kinds->find(lower);
@@ -109,9 +114,8 @@ class Cell {
   State Lstm(const StatusOr<Op*>& inputs, const State& before) {
     const StatusOr<Op*> sums = b_.Add(inputs, Recurrent(before.hidden, 0, 4));
     const StatusOr<Op*> in = Act(0, Peep(Gate(sums, 0), 0, before.cell));
-    const StatusOr<Op*> forget = n_.Int("input_forget") != 0
-                                     ? Complement(in)
-                                     : Act(0, Peep(Gate(sums, 2), 2, before.cell));
+    const StatusOr<Op*> forget =
+        n_.Int("input_forget") != 0 ? Complement(in) : Act(0, Peep(Gate(sums, 2), 2, before.cell));
     const StatusOr<Op*> candidate = Act(1, Gate(sums, 3));
     const StatusOr<Op*> cell = b_.Add(b_.Mul(forget, before.cell), b_.Mul(in, candidate));
     const StatusOr<Op*> out = Act(0, Peep(Gate(sums, 1), 1, cell));
@@ -123,10 +127,9 @@ class Cell {
     const StatusOr<Op*> sums = b_.Add(Gate(inputs, 0, 2), Recurrent(before.hidden, 0, 2));
     const StatusOr<Op*> update = Act(0, Gate(sums, 0));
     const StatusOr<Op*> reset = Act(0, Gate(sums, 1));
-    const StatusOr<Op*> from_state =
-        n_.Int("linear_before_reset") != 0
-            ? b_.Mul(reset, Recurrent(before.hidden, 2, 1))
-            : Recurrent(b_.Mul(reset, before.hidden), 2, 1);
+    const StatusOr<Op*> from_state = n_.Int("linear_before_reset") != 0
+                                         ? b_.Mul(reset, Recurrent(before.hidden, 2, 1))
+                                         : Recurrent(b_.Mul(reset, before.hidden), 2, 1);
     const StatusOr<Op*> candidate = Act(1, b_.Add(Gate(inputs, 2), from_state));
     return {b_.Add(b_.Mul(Complement(update), candidate), b_.Mul(update, before.hidden)), nullptr};
   }
@@ -151,7 +154,7 @@ StatusOr<Sizes> ReadSizes(Node& n, bool batch_first) {
   if (x.rank() != 3 || r.rank() != 3) {
     return InvalidInput("X and R need 3 dimensions, found ", x.ToString(), " and ", r.ToString());
   }
-  Sizes sizes{x.shape[batch_first], x.shape[!batch_first], x.shape[2], r.shape[2], 1,
+  Sizes sizes{x.shape[batch_first],     x.shape[!batch_first], x.shape[2], r.shape[2], 1,
               KindOf(n.op().name).gates};
   const std::string direction = n.String("direction", "forward");
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional") {
@@ -174,8 +177,8 @@ StatusOr<Op*> InitialState(Node& n, int operand, const Sizes& s, bool batch_firs
                            ElementType element) {
   Builder& b = n.builder();
   if (!n.Has(operand)) return b.Broadcast(b.Scalar(element, 0), {s.batch, s.hidden});
-  const Shape shape = batch_first ? Shape{s.batch, s.directions, s.hidden}
-                                  : Shape{s.directions, s.batch, s.hidden};
+  const Shape shape =
+      batch_first ? Shape{s.batch, s.directions, s.hidden} : Shape{s.directions, s.batch, s.hidden};
   KILN_ASSIGN_OR_RETURN(Op* const all, Shaped(n, operand, shape));
   return SelectAxis(b, all, batch_first ? 1 : 0, d);
 }
@@ -279,7 +282,7 @@ StatusOr<Op*> Lengths(Node& n, const Sizes& s) {
 Status Recurrent(Node& n) {
   Builder& b = n.builder();
   const bool batch_first = n.Int("layout") != 0;
-  KILN_ASSIGN_OR_RETURN(Op* x, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(Op * x, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const Sizes s, ReadSizes(n, batch_first));
   if (batch_first) {
     KILN_ASSIGN_OR_RETURN(x, b.Transpose(x, {1, 0, 2}));
@@ -305,9 +308,9 @@ Status Recurrent(Node& n) {
 }  // namespace
 
 std::vector<OnnxOp> RecurrentOps() {
-  const std::vector<AttributeSpec> common = {
-      Int("hidden_size"), String("direction"), Strings("activations"),
-      Float("clip"),      Since(14, Int("layout"))};
+  const std::vector<AttributeSpec> common = {Int("hidden_size"), String("direction"),
+                                             Strings("activations"), Float("clip"),
+                                             Since(14, Int("layout"))};
   const std::string limits =
       StrCat("up to ", kMaxSteps, " steps; activations without parameters of their own");
   std::vector<OnnxOp> ops;

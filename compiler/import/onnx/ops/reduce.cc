@@ -6,8 +6,8 @@ namespace kiln::onnx_import {
 
 namespace {
 
-// The axes of a reduction: an attribute, or (ReduceSum from opset 13, the others from 18) operand 1.
-// None means all, unless noop_with_empty_axes.
+// The axes of a reduction: an attribute, or (ReduceSum from opset 13, the others from 18)
+// operand 1. None means all, unless noop_with_empty_axes.
 StatusOr<std::vector<int64_t>> ReduceAxes(Node& n, int64_t rank) {
   std::vector<int64_t> axes = n.Ints("axes");
   if (n.Has(1)) {
@@ -113,8 +113,7 @@ Status TopK(Node& n) {
   if (n.opset() >= 10) {
     KILN_ASSIGN_OR_RETURN(k, n.KnownInt(1, "k"));
   }
-  const AttributeMap attributes = {
-      {"axis", axis}, {"k", k}, {"largest", n.Int("largest", 1) != 0}};
+  const AttributeMap attributes = {{"axis", axis}, {"k", k}, {"largest", n.Int("largest", 1) != 0}};
   if (n.Wants(0)) KILN_RETURN_IF_ERROR(n.Result(0, n.Make("top_k_values", {x}, attributes)));
   if (n.Wants(1)) KILN_RETURN_IF_ERROR(n.Result(1, n.Make("top_k_indices", {x}, attributes)));
   return OkStatus();
@@ -149,11 +148,11 @@ std::vector<OnnxOp> ReduceOps() {
                    .limits = "known axes"});
   }
   for (const char* const name : {"ArgMax", "ArgMin"}) {
-    ops.push_back({.name = name,
-                   .handler = Arg,
-                   .kind = name == std::string("ArgMax") ? "argmax" : "argmin",
-                   .attributes = {Int("axis"), Int("keepdims"),
-                                  Since(12, Int("select_last_index"))}});
+    ops.push_back(
+        {.name = name,
+         .handler = Arg,
+         .kind = name == std::string("ArgMax") ? "argmax" : "argmin",
+         .attributes = {Int("axis"), Int("keepdims"), Since(12, Int("select_last_index"))}});
   }
   ops.push_back({.name = "CumSum",
                  .handler = CumSum,

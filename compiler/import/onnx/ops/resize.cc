@@ -34,9 +34,8 @@ StatusOr<Extents> FromSizes(const Shape& from, Shape sizes) {
     if (extents.sizes[d] < 0 || (from[d] == 0 && extents.sizes[d] != 0)) {
       return InvalidInput("sizes ", FormatInts(extents.sizes), " do not fit ", FormatInts(from));
     }
-    extents.scales.push_back(from[d] == 0 ? 1.0
-                                          : static_cast<double>(extents.sizes[d]) /
-                                                static_cast<double>(from[d]));
+    extents.scales.push_back(
+        from[d] == 0 ? 1.0 : static_cast<double>(extents.sizes[d]) / static_cast<double>(from[d]));
   }
   return extents;
 }
@@ -157,10 +156,9 @@ Status Resize(Node& n) {
     return Unsupported("attribute 'antialias' is not supported where sizes shrink");
   }
   if (n.opset() < 11) return n.Result(MakeResize(n, x, extents, {"asymmetric", "floor"}, {}));
-  KILN_ASSIGN_OR_RETURN(
-      const Sampling sampling,
-      NormalSampling({n.String("coordinate_transformation_mode", "half_pixel"),
-                      n.String("nearest_mode", "round_prefer_floor")}));
+  KILN_ASSIGN_OR_RETURN(const Sampling sampling,
+                        NormalSampling({n.String("coordinate_transformation_mode", "half_pixel"),
+                                        n.String("nearest_mode", "round_prefer_floor")}));
   std::vector<double> region;
   if (sampling.coordinates == "tf_crop_and_resize") {
     KILN_ASSIGN_OR_RETURN(region, ReadRegion(n, x->shape().size(), axes));
@@ -185,17 +183,17 @@ Status Upsample(Node& n) {
 
 std::vector<OnnxOp> ResizeOps() {
   std::vector<OnnxOp> ops;
-  ops.push_back({.name = "Resize",
-                 .handler = Resize,
-                 .operands = {1, 4},
-                 .attributes = {String("mode"), Since(11, String("coordinate_transformation_mode")),
-                                Since(11, String("nearest_mode")), Since(11, Float("cubic_coeff_a")),
-                                Since(11, Int("exclude_outside")),
-                                Since(11, Float("extrapolation_value")), Since(18, Ints("axes")),
-                                Since(18, Int("antialias")),
-                                Since(18, String("keep_aspect_ratio_policy"))},
-                 .first = 10,
-                 .limits = "known scales or sizes; no antialias where sizes shrink"});
+  ops.push_back(
+      {.name = "Resize",
+       .handler = Resize,
+       .operands = {1, 4},
+       .attributes = {String("mode"), Since(11, String("coordinate_transformation_mode")),
+                      Since(11, String("nearest_mode")), Since(11, Float("cubic_coeff_a")),
+                      Since(11, Int("exclude_outside")), Since(11, Float("extrapolation_value")),
+                      Since(18, Ints("axes")), Since(18, Int("antialias")),
+                      Since(18, String("keep_aspect_ratio_policy"))},
+       .first = 10,
+       .limits = "known scales or sizes; no antialias where sizes shrink"});
   ops.push_back({.name = "Upsample",
                  .handler = Upsample,
                  .operands = {1, 2},

@@ -103,7 +103,9 @@ Status Unsqueeze(Node& n) {
 Status ShapeOf(Node& n) {
   KILN_ASSIGN_OR_RETURN(const TensorType type, n.OperandType(0));
   const int64_t rank = type.rank();
-  const auto clamp = [rank](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
+  const auto clamp = [rank](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
+  };
   const int64_t start = clamp(n.Int("start", 0));
   const int64_t end = std::max(start, clamp(n.Int("end", rank)));
   const Shape part(type.shape.begin() + start, type.shape.begin() + end);
@@ -156,8 +158,7 @@ std::vector<OnnxOp> ShapeOps() {
                  .handler = ShapeOf,
                  .attributes = {Since(15, Int("start")), Since(15, Int("end"))}});
   ops.push_back({.name = "Size", .handler = Size});
-  ops.push_back(
-      {.name = "Expand", .handler = Expand, .operands = {2, 2}, .limits = "known shape"});
+  ops.push_back({.name = "Expand", .handler = Expand, .operands = {2, 2}, .limits = "known shape"});
   ops.push_back({.name = "Transpose", .handler = Transpose, .attributes = {Ints("perm")}});
   return ops;
 }

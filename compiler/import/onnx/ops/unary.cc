@@ -41,7 +41,7 @@ Status Swish(Node& n) {
 // The slope of before opset 7 is one number, or one per channel (dimension 1) of x.
 Status PRelu(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
-  KILN_ASSIGN_OR_RETURN(Op* slope, n.operand(1));
+  KILN_ASSIGN_OR_RETURN(Op * slope, n.operand(1));
   if (n.opset() < 7 && slope->shape().size() == 1 && x->shape().size() > 1) {
     Shape shape(x->shape().size() - 1, 1);
     shape[0] = slope->shape()[0];
@@ -59,19 +59,38 @@ std::vector<OnnxOp> UnaryOps() {
     const char* name;
     const char* kind;
   };
-  for (const Row& row : std::initializer_list<Row>{
-           {"Abs", "abs"},         {"Acos", "acos"},       {"Acosh", "acosh"},
-           {"Asin", "asin"},       {"Asinh", "asinh"},     {"Atan", "atan"},
-           {"Atanh", "atanh"},     {"BitwiseNot", "bitwise_not"},
-           {"Ceil", "ceil"},       {"Cos", "cos"},         {"Cosh", "cosh"},
-           {"Erf", "erf"},         {"Exp", "exp"},         {"Floor", "floor"},
-           {"HardSwish", "hard_swish"},                    {"IsNaN", "is_nan"},
-           {"Log", "log"},         {"Mish", "mish"},       {"Neg", "neg"},
-           {"Not", "not"},         {"Reciprocal", "reciprocal"},
-           {"Relu", "relu"},       {"Round", "round"},     {"Sigmoid", "sigmoid"},
-           {"Sign", "sign"},       {"Sin", "sin"},         {"Sinh", "sinh"},
-           {"Softplus", "softplus"},                       {"Softsign", "softsign"},
-           {"Sqrt", "sqrt"},       {"Tan", "tan"},         {"Tanh", "tanh"}}) {
+  for (const Row& row : std::initializer_list<Row>{{"Abs", "abs"},
+                                                   {"Acos", "acos"},
+                                                   {"Acosh", "acosh"},
+                                                   {"Asin", "asin"},
+                                                   {"Asinh", "asinh"},
+                                                   {"Atan", "atan"},
+                                                   {"Atanh", "atanh"},
+                                                   {"BitwiseNot", "bitwise_not"},
+                                                   {"Ceil", "ceil"},
+                                                   {"Cos", "cos"},
+                                                   {"Cosh", "cosh"},
+                                                   {"Erf", "erf"},
+                                                   {"Exp", "exp"},
+                                                   {"Floor", "floor"},
+                                                   {"HardSwish", "hard_swish"},
+                                                   {"IsNaN", "is_nan"},
+                                                   {"Log", "log"},
+                                                   {"Mish", "mish"},
+                                                   {"Neg", "neg"},
+                                                   {"Not", "not"},
+                                                   {"Reciprocal", "reciprocal"},
+                                                   {"Relu", "relu"},
+                                                   {"Round", "round"},
+                                                   {"Sigmoid", "sigmoid"},
+                                                   {"Sign", "sign"},
+                                                   {"Sin", "sin"},
+                                                   {"Sinh", "sinh"},
+                                                   {"Softplus", "softplus"},
+                                                   {"Softsign", "softsign"},
+                                                   {"Sqrt", "sqrt"},
+                                                   {"Tan", "tan"},
+                                                   {"Tanh", "tanh"}}) {
     ops.push_back({.name = row.name, .handler = Unary, .kind = row.kind, .attributes = {consumed}});
   }
   const AttributeSpec alpha = Float("alpha");

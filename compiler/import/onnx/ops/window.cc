@@ -28,8 +28,7 @@ void PadSame(Window& window, const Shape& spatial, bool upper) {
   for (size_t d = 0; d < window.rank(); ++d) {
     const int64_t stride = window.strides[d];
     const int64_t count = spatial[d] / stride + (spatial[d] % stride != 0);
-    const int64_t total =
-        std::max<int64_t>((count - 1) * stride + window.Span(d) - spatial[d], 0);
+    const int64_t total = std::max<int64_t>((count - 1) * stride + window.Span(d) - spatial[d], 0);
     const int64_t less = total / 2;
     window.pads_low[d] = upper ? less : total - less;
     window.pads_high[d] = upper ? total - less : less;
@@ -95,8 +94,7 @@ std::vector<int64_t> RoundUp(Window& window, const Shape& spatial) {
   std::vector<int64_t> added(window.rank(), 0);
   for (size_t d = 0; d < window.rank(); ++d) {
     const int64_t stride = window.strides[d];
-    const int64_t room =
-        spatial[d] + window.pads_low[d] + window.pads_high[d] - window.Span(d);
+    const int64_t room = spatial[d] + window.pads_low[d] + window.pads_high[d] - window.Span(d);
     if (room < 0) continue;  // no window fits; the op says so
     int64_t steps = room / stride + (room % stride != 0);
     // A window may not start behind the data: then it would hold padding only.
