@@ -19,6 +19,8 @@ struct Format {
   bool (*detect)(std::span<const char> bytes);
   StatusOr<std::unique_ptr<Module>> (*import)(const std::string& path,
                                               const ImportOptions& options);
+  /// Its operators; null for Kiln's own formats.
+  std::vector<ImportableOp> (*operators)();
 };
 
 bool DetectKiln(std::span<const char> bytes) { return DetectNative(bytes); }
@@ -48,11 +50,16 @@ StatusOr<std::unique_ptr<Module>> ImportKiln(const std::string& path, const Impo
 
 const std::vector<Format>& Formats() {
   static const auto* const formats = new std::vector<Format>{
-      {"kir", DetectKir, ImportKir},
-      {"kiln", DetectKiln, ImportKiln},
-      {"onnx", DetectOnnx, ImportOnnxFile},
+      {"kir", DetectKir, ImportKir, nullptr},
+      {"kiln", DetectKiln, ImportKiln, nullptr},
+      {"onnx", DetectOnnx, ImportOnnxFile, OnnxOperators},
   };
   return *formats;
+}
+
+Status UnknownFormat(const std::string& name) {
+  return InvalidInput("there is no model format '", name, "', only ",
+                      StrJoin(ImportFormats(), ", "));
 }
 
 StatusOr<const Format*> FindFormat(const std::string& path, const std::string& name) {
@@ -61,9 +68,9 @@ StatusOr<const Format*> FindFormat(const std::string& path, const std::string& n
   for (const Format& format : Formats()) {
     if (name.empty() ? format.detect(file->bytes()) : format.name == name) return &format;
   }
-  const std::string known = StrJoin(ImportFormats(), ", ");
-  if (!name.empty()) return InvalidInput("there is no model format '", name, "', only ", known);
-  return InvalidInput(path, ": the file is in no known model format (", known, ")");
+  if (!name.empty()) return UnknownFormat(name);
+  return InvalidInput(path, ": the file is in no known model format (",
+                      StrJoin(ImportFormats(), ", "), ")");
 }
 
 }  // namespace
@@ -72,6 +79,14 @@ std::vector<std::string> ImportFormats() {
   std::vector<std::string> names;
   for (const Format& format : Formats()) names.push_back(format.name);
   return names;
+}
+
+StatusOr<std::vector<ImportableOp>> ImportableOps(const std::string& format) {
+  for (const Format& candidate : Formats()) {
+    if (candidate.name != format) continue;
+    return candidate.operators == nullptr ? std::vector<ImportableOp>() : candidate.operators();
+  }
+  return UnknownFormat(format);
 }
 
 StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& paths,

@@ -33,6 +33,16 @@ struct ImportOptions {
 StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& paths,
                                               const ImportOptions& options);
 
+/// An operator of a foreign format that can be imported.
+struct ImportableOp {
+  std::string name;
+  std::string versions;  ///< "7 to 27"; empty where the format has none
+  std::string limits;    ///< what of it is not supported; often empty
+};
+
+/// The operators of a format; InvalidInput when there is no such format, empty for Kiln's own.
+StatusOr<std::vector<ImportableOp>> ImportableOps(const std::string& format);
+
 /// The names of all formats.
 std::vector<std::string> ImportFormats();
 

@@ -145,6 +145,15 @@ StatusOr<TensorType> GraphImporter::InputType(const onnx::ValueInfoProto& input)
   return TensorType{element, std::move(shape), {}};
 }
 
+Status GraphImporter::CheckInputOptions(const GraphProto& graph) const {
+  std::set<std::string> names;
+  for (const auto& input : graph.input()) names.insert(input.name());
+  for (const auto& [name, shape] : options_.input_shapes) {
+    if (!names.contains(name)) return InvalidInput("the model has no input '", name, "'");
+  }
+  return OkStatus();
+}
+
 Status GraphImporter::MakeInputs(const GraphProto& graph, Scope& scope) {
   for (const auto& input : graph.input()) {
     if (input.name().empty()) return InvalidInput("an input has no name");
@@ -330,6 +339,7 @@ Status GraphImporter::MakeOutputs(const GraphProto& graph, Scope& scope) {
 Status GraphImporter::Import(GraphProto* graph, const Opsets& opsets) {
   Scope scope;
   scope.opsets = &opsets;
+  KILN_RETURN_IF_ERROR(CheckInputOptions(*graph));
   KILN_RETURN_IF_ERROR(MakeInitializers(graph, scope));
   KILN_RETURN_IF_ERROR(MakeInputs(*graph, scope));
   KILN_RETURN_IF_ERROR(ImportNodes(graph->node(), scope));

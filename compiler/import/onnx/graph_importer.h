@@ -79,6 +79,8 @@ class GraphImporter {
   StatusOr<std::vector<Value>> ImportBranch(const onnx::GraphProto& body, Scope& outer);
 
  private:
+  /// Shapes are given for inputs that exist.
+  Status CheckInputOptions(const onnx::GraphProto& graph) const;
   Status MakeInputs(const onnx::GraphProto& graph, Scope& scope);
   StatusOr<TensorType> InputType(const onnx::ValueInfoProto& input) const;
   Status MakeInitializers(onnx::GraphProto* graph, Scope& scope);

@@ -5,6 +5,7 @@
 #include "compiler/import/external_file.h"
 #include "compiler/import/onnx/graph_importer.h"
 #include "compiler/import/onnx/model.h"
+#include "compiler/import/onnx/op_table.h"
 #include "compiler/import/onnx/preflight.h"
 #include "compiler/import/protobuf.h"
 #include "ir/support/file.h"
@@ -55,6 +56,14 @@ bool DetectOnnx(std::span<const char> bytes) {
     bytes = rest;
   }
   return found;
+}
+
+std::vector<ImportableOp> OnnxOperators() {
+  std::vector<ImportableOp> operators;
+  for (const onnx_import::OnnxOp* const op : onnx_import::AllOnnxOps()) {
+    operators.push_back({op->name, StrCat(op->first, " to ", op->last), op->limits});
+  }
+  return operators;
 }
 
 StatusOr<std::unique_ptr<Module>> ImportOnnx(ModelProto model, const std::string& folder,

@@ -14,6 +14,9 @@ namespace kiln {
 /// Whether `bytes` look like the start of a serialised ModelProto.
 bool DetectOnnx(std::span<const char> bytes);
 
+/// The table of operators.
+std::vector<ImportableOp> OnnxOperators();
+
 /// Imports the file at `path`, whose external data lie in its folder.
 StatusOr<std::unique_ptr<Module>> ImportOnnxFile(const std::string& path,
                                                  const ImportOptions& options);

@@ -161,16 +161,18 @@ Status MeanVarianceNorm(Node& n) {
   return n.Result(b.Div(centred, b.AddScalar(deviation, 1e-9)));
 }
 
+// x / norm, and 0 where the norm is 0.
 Status LpNorm(Node& n) {
   Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("axis", -1), Rank(x)));
   const int64_t p = n.Int("p", 2);
-  if (p == 1) {
-    return n.Result(b.Div(x, Reduce(b, "reduce_sum", n.Make("abs", {x}), {axis}, true)));
-  }
-  if (p != 2) return InvalidInput("attribute 'p' must be 1 or 2, found ", p);
-  return n.Result(b.Div(x, n.Make("sqrt", {Reduce(b, "reduce_sum", b.Mul(x, x), {axis}, true)})));
+  if (p != 1 && p != 2) return InvalidInput("attribute 'p' must be 1 or 2, found ", p);
+  const StatusOr<Op*> terms = p == 1 ? n.Make("abs", {x}) : b.Mul(x, x);
+  StatusOr<Op*> norm = Reduce(b, "reduce_sum", terms, {axis}, true);
+  if (p == 2) norm = n.Make("sqrt", {norm});
+  const StatusOr<Op*> zero = n.Make("equal", {norm, b.Scalar(x->element(), 0)});
+  return n.Result(b.Div(x, n.Make("where", {zero, b.Scalar(x->element(), 1), norm})));
 }
 
 Status Lrn(Node& n) {
