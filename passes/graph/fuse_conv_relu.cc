@@ -100,7 +100,7 @@ bool IsClosed(const std::vector<Op*>& group) {
       if (!inside.contains(user)) return false;
     }
   }
-  return WrittenSize(group) <= kMaxWrittenSize && GroupOperands(group).size() <= kMaxGroupOperands;
+  return IsFusable(group);
 }
 
 // The largest closed part of what GrowEpilogue found; the contraction alone at least.

@@ -101,13 +101,8 @@ class Group {
     }
     Members grown = members_;
     grown.emplace(op, *behind.begin());
-    if (!WithinBounds(Sorted(grown))) return Refuse(op, "the kernel would be too large");
+    if (!IsFusable(Sorted(grown))) return Refuse(op, "the kernel would be too large, or read nothing");
     Insert(op, *behind.begin());
-  }
-
-  static bool WithinBounds(const std::vector<Op*>& ops) {
-    return ops.size() <= kMaxGroupOps && WrittenSize(ops) <= kMaxWrittenSize &&
-           GroupOperands(ops).size() <= kMaxGroupOperands;
   }
 
   // The member that reads `op`.

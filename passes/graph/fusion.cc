@@ -8,7 +8,36 @@ namespace kiln {
 
 namespace {
 
+constexpr size_t kMaxGroupOperands = 24;
+constexpr int64_t kMaxWrittenSize = 256;
+
 bool IsScalarConstant(const Op& op) { return op.Is("constant") && op.type().count() == 1; }
+
+// The values that `group` reads from outside, each once, in order of first use. Constants of one
+// element are left out: they are copied into the body.
+std::vector<Op*> GroupOperands(const std::vector<Op*>& group) {
+  std::set<const Op*> seen(group.begin(), group.end());
+  std::vector<Op*> operands;
+  for (const Op* const op : group) {
+    for (Op* const operand : op->operands()) {
+      if (!IsScalarConstant(*operand) && seen.insert(operand).second) operands.push_back(operand);
+    }
+  }
+  return operands;
+}
+
+// The number of op instances when the ops of `group` are inlined into the exit; saturates.
+int64_t WrittenSize(const std::vector<Op*>& group) {
+  std::map<const Op*, int64_t> copies = {{group.back(), 1}};
+  int64_t total = 0;
+  for (auto it = group.rbegin(); it != group.rend(); ++it) {
+    const int64_t count = copies[*it];
+    total += count;
+    if (total > kMaxWrittenSize) return kMaxWrittenSize + 1;
+    for (const Op* const operand : (*it)->operands()) copies[operand] += count;
+  }
+  return total;
+}
 
 // The body: an input for each operand, then copies of the group's ops.
 StatusOr<std::unique_ptr<Graph>> MakeBody(const std::vector<Op*>& group,
@@ -36,27 +65,10 @@ StatusOr<std::unique_ptr<Graph>> MakeBody(const std::vector<Op*>& group,
 
 }  // namespace
 
-std::vector<Op*> GroupOperands(const std::vector<Op*>& group) {
-  std::set<const Op*> seen(group.begin(), group.end());
-  std::vector<Op*> operands;
-  for (const Op* const op : group) {
-    for (Op* const operand : op->operands()) {
-      if (!IsScalarConstant(*operand) && seen.insert(operand).second) operands.push_back(operand);
-    }
-  }
-  return operands;
-}
-
-int64_t WrittenSize(const std::vector<Op*>& group) {
-  std::map<const Op*, int64_t> copies = {{group.back(), 1}};
-  int64_t total = 0;
-  for (auto it = group.rbegin(); it != group.rend(); ++it) {
-    const int64_t count = copies[*it];
-    total += count;
-    if (total > kMaxWrittenSize) return kMaxWrittenSize + 1;
-    for (const Op* const operand : (*it)->operands()) copies[operand] += count;
-  }
-  return total;
+bool IsFusable(const std::vector<Op*>& group) {
+  const size_t operands = GroupOperands(group).size();
+  return group.size() <= kMaxGroupOps && operands > 0 && operands <= kMaxGroupOperands &&
+         WrittenSize(group) <= kMaxWrittenSize;
 }
 
 std::string DescribeFusion(const Op& op, const std::vector<Op*>& group) {
