@@ -126,6 +126,7 @@ class LayoutAssigner {
     const int columns = matmul.Bool("transpose_b") ? 0 : 1;
     if (weights->shape()[columns] < lanes_) return false;
     const Layout packed{.order = {columns, 1 - columns}, .blocks = {{columns, lanes_}}};
+    if (weights->type().layout == packed) return false;
     KILN_RETURN_IF_ERROR(Relayout(op, slot, packed));
     context_.Fired(kRule, op, StrCat(Describe(op), ": weights packed as ", packed.ToString()));
     return true;

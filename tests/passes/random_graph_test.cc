@@ -18,6 +18,8 @@
 namespace kiln {
 namespace {
 
+constexpr int64_t kMaxElements = 2500;  // 7^4 and a little more
+
 class Generator {
  public:
   explicit Generator(uint64_t seed)
@@ -63,7 +65,7 @@ class Generator {
   Status Keep(const StatusOr<Op*>& op) {
     if (!op.ok()) return op.status();
     // Bools and integers are used where they are made; large values end here.
-    if ((*op)->element() == ElementType::kF32 && (*op)->type().count() <= 2048) {
+    if ((*op)->element() == ElementType::kF32 && (*op)->type().count() <= kMaxElements) {
       values_.push_back(*op);
     }
     return OkStatus();
@@ -113,10 +115,9 @@ class Generator {
     return (this->*kMakers[Below(std::size(kMakers))])(AnyValue());
   }
 
-  // Bounded functions only: numbers stay well-conditioned.
+  // Bounded and continuous functions only: numbers stay well-conditioned.
   StatusOr<Op*> Unary(Op* x) {
-    return b_.Make(OneOf({"relu", "neg", "abs", "tanh", "sigmoid", "sin", "erf", "floor", "sign"}),
-                   {x});
+    return b_.Make(OneOf({"relu", "neg", "abs", "tanh", "sigmoid", "sin", "erf"}), {x});
   }
   StatusOr<Op*> WithConstant(Op* x) {
     const char* const kind = OneOf({"add", "sub", "mul", "max", "min", "div", "pow"});
@@ -130,7 +131,7 @@ class Generator {
     std::vector<Op*> partners;
     for (Op* const other : values_) {
       const auto shape = BroadcastShapes(x->shape(), other->shape());
-      if (shape.ok() && ElementCount(*shape) <= 2048) partners.push_back(other);
+      if (shape.ok() && ElementCount(*shape) <= kMaxElements) partners.push_back(other);
     }
     Op* const other = partners[static_cast<size_t>(Below(static_cast<int>(partners.size())))];
     return b_.Make(OneOf({"add", "sub", "mul", "max", "min"}), {x, other});
