@@ -40,22 +40,19 @@ int64_t WrappingAdd(int64_t a, int64_t scale, int64_t b) {
 }
 
 /// A positive constant divisor, or 0.
-int64_t PositiveConstant(const Expr& expr) { return std::max<int64_t>(0, expr.AsInt().value_or(0)); }
+int64_t PositiveConstant(const Expr& expr) {
+  return std::max<int64_t>(0, expr.AsInt().value_or(0));
+}
 
 Range RangeOfBinary(const ExprNode& node) {
   const Range a = RangeOf(node.args[0]), b = RangeOf(node.args[1]);
   const int64_t divisor = PositiveConstant(node.args[1]);
   switch (node.binary) {
-    case BinaryOp::kAdd:
-      return Sum(a, b);
-    case BinaryOp::kSub:
-      return Sum(a, {-b.max, -b.min});
-    case BinaryOp::kMul:
-      return Product(a, b);
-    case BinaryOp::kMin:
-      return {std::min(a.min, b.min), std::min(a.max, b.max)};
-    case BinaryOp::kMax:
-      return {std::max(a.min, b.min), std::max(a.max, b.max)};
+    case BinaryOp::kAdd: return Sum(a, b);
+    case BinaryOp::kSub: return Sum(a, {-b.max, -b.min});
+    case BinaryOp::kMul: return Product(a, b);
+    case BinaryOp::kMin: return {std::min(a.min, b.min), std::min(a.max, b.max)};
+    case BinaryOp::kMax: return {std::max(a.min, b.min), std::max(a.max, b.max)};
     case BinaryOp::kFloorDiv:
       if (divisor == 0) break;
       return {a.min == -Range::kUnbounded ? a.min : FloorDivInt(a.min, divisor),
@@ -63,8 +60,7 @@ Range RangeOfBinary(const ExprNode& node) {
     case BinaryOp::kFloorMod:
       if (divisor == 0) break;
       return {0, divisor - 1};
-    default:
-      break;
+    default: break;
   }
   return {};
 }
@@ -217,12 +213,9 @@ Affine BinaryToAffine(const Expr& expr) {
     case BinaryOp::kRem:
       if (RangeOf(a).min < 0) return Atom(expr);
       return DivideAffine(expr, expr->binary == BinaryOp::kDiv);
-    case BinaryOp::kFloorDiv:
-      return DivideAffine(expr, true);
-    case BinaryOp::kFloorMod:
-      return DivideAffine(expr, false);
-    default:
-      return Atom(expr);
+    case BinaryOp::kFloorDiv: return DivideAffine(expr, true);
+    case BinaryOp::kFloorMod: return DivideAffine(expr, false);
+    default: return Atom(expr);
   }
 }
 
@@ -251,8 +244,7 @@ std::optional<bool> Decide(BinaryOp op, const Range& difference) {
       if (difference.min > 0 || difference.max < 0) return op == BinaryOp::kNe;
       if (difference == Range{0, 0}) return op == BinaryOp::kEq;
       return std::nullopt;
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -328,23 +320,17 @@ Range RangeOf(const Affine& affine) {
 Range RangeOf(const Expr& expr) {
   if (const auto value = expr.AsInt()) return {Saturate(*value), Saturate(*value)};
   switch (expr->kind) {
-    case ExprKind::kVar:
-      return {0, std::max<int64_t>(0, expr->var->extent - 1)};
-    case ExprKind::kBinary:
-      return RangeOfBinary(*expr);
-    case ExprKind::kSelect:
-      return Union(RangeOf(expr->args[1]), RangeOf(expr->args[2]));
-    case ExprKind::kCast:
-      return RangeOfType(expr->args[0].type());
-    default:
-      return {};
+    case ExprKind::kVar: return {0, std::max<int64_t>(0, expr->var->extent - 1)};
+    case ExprKind::kBinary: return RangeOfBinary(*expr);
+    case ExprKind::kSelect: return Union(RangeOf(expr->args[1]), RangeOf(expr->args[2]));
+    case ExprKind::kCast: return RangeOfType(expr->args[0].type());
+    default: return {};
   }
 }
 
 Expr Simplify(const Expr& expr) {
-  return Transform(expr, [](const Expr& e) {
-    return e->kind == ExprKind::kBinary ? SimplifyBinary(e) : e;
-  });
+  return Transform(
+      expr, [](const Expr& e) { return e->kind == ExprKind::kBinary ? SimplifyBinary(e) : e; });
 }
 
 }  // namespace kiln::loop

@@ -21,20 +21,13 @@ Expr WithArgs(const Expr& expr, std::vector<Expr> args) {
   const ExprNode& node = *expr;
   switch (node.kind) {
     case ExprKind::kConst:
-    case ExprKind::kVar:
-      return expr;
-    case ExprKind::kUnary:
-      return Unary(node.unary, args[0]);
-    case ExprKind::kBinary:
-      return Binary(node.binary, args[0], args[1]);
-    case ExprKind::kSelect:
-      return Select(args[0], args[1], args[2]);
-    case ExprKind::kCast:
-      return Cast(node.type, args[0]);
-    case ExprKind::kLoad:
-      return Load(node.buffer, std::move(args));
-    case ExprKind::kReduce:
-      return Reduce(node.reduce, node.reduce_vars, args[0]);
+    case ExprKind::kVar: return expr;
+    case ExprKind::kUnary: return Unary(node.unary, args[0]);
+    case ExprKind::kBinary: return Binary(node.binary, args[0], args[1]);
+    case ExprKind::kSelect: return Select(args[0], args[1], args[2]);
+    case ExprKind::kCast: return Cast(node.type, args[0]);
+    case ExprKind::kLoad: return Load(node.buffer, std::move(args));
+    case ExprKind::kReduce: return Reduce(node.reduce, node.reduce_vars, args[0]);
   }
   return expr;
 }
@@ -61,9 +54,8 @@ Expr SubstituteMemo(const Expr& expr, const std::map<const Variable*, Expr>& val
     return found == values.end() ? expr : found->second;
   }
   if (const auto found = memo.find(expr.get()); found != memo.end()) return found->second;
-  const bool shadows =
-      std::any_of(expr->reduce_vars.begin(), expr->reduce_vars.end(),
-                  [&](const Var& var) { return values.count(var.get()) != 0; });
+  const bool shadows = std::any_of(expr->reduce_vars.begin(), expr->reduce_vars.end(),
+                                   [&](const Var& var) { return values.count(var.get()) != 0; });
   Expr result;
   if (shadows) {
     std::map<const Variable*, Expr> visible = values;
@@ -107,8 +99,7 @@ Var MakeVar(std::string name, int64_t extent) {
 }
 
 Buffer MakeBuffer(std::string name, ElementType element, Shape shape) {
-  return std::make_shared<const BufferDecl>(
-      BufferDecl{std::move(name), element, std::move(shape)});
+  return std::make_shared<const BufferDecl>(BufferDecl{std::move(name), element, std::move(shape)});
 }
 
 Expr::Expr(int64_t value) : Expr(ConstInt(ElementType::kI64, value)) {}
@@ -131,8 +122,7 @@ Expr Const(ElementType type, double value) {
 
 Expr ConstInt(ElementType type, int64_t value) {
   if (IsFloat(type)) return Const(type, static_cast<double>(value));
-  return MakeNode(
-      {.kind = ExprKind::kConst, .type = type, .int_value = WrapTo(type, value)});
+  return MakeNode({.kind = ExprKind::kConst, .type = type, .int_value = WrapTo(type, value)});
 }
 
 Expr Bool(bool value) { return ConstInt(ElementType::kBool, value); }
@@ -147,8 +137,10 @@ Expr Unary(UnaryOp op, Expr a) {
 Expr Binary(BinaryOp op, Expr a, Expr b) {
   if (auto value = FoldBinary(op, a, b)) return *value;
   const ElementType type = IsComparison(op) ? ElementType::kBool : a.type();
-  return MakeNode(
-      {.kind = ExprKind::kBinary, .type = type, .binary = op, .args = {std::move(a), std::move(b)}});
+  return MakeNode({.kind = ExprKind::kBinary,
+                   .type = type,
+                   .binary = op,
+                   .args = {std::move(a), std::move(b)}});
 }
 
 Expr Select(Expr condition, Expr if_true, Expr if_false) {
@@ -186,14 +178,10 @@ Expr Reduce(ReduceOp op, std::vector<Var> vars, Expr body) {
 Expr NeutralElement(ReduceOp op, ElementType type) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   switch (op) {
-    case ReduceOp::kSum:
-      return ConstInt(type, 0);
-    case ReduceOp::kProd:
-      return ConstInt(type, 1);
-    case ReduceOp::kMin:
-      return Const(type, kInf);
-    case ReduceOp::kMax:
-      return type == ElementType::kBool ? Bool(false) : Const(type, -kInf);
+    case ReduceOp::kSum: return ConstInt(type, 0);
+    case ReduceOp::kProd: return ConstInt(type, 1);
+    case ReduceOp::kMin: return Const(type, kInf);
+    case ReduceOp::kMax: return type == ElementType::kBool ? Bool(false) : Const(type, -kInf);
   }
   return ConstInt(type, 0);
 }
@@ -215,8 +203,8 @@ Expr Transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite
 
 bool Equal(const Expr& a, const Expr& b) {
   if (a.get() == b.get()) return true;
-  if (a->kind != b->kind || a->type != b->type || a->unary != b->unary ||
-      a->binary != b->binary || a->reduce != b->reduce || a->int_value != b->int_value ||
+  if (a->kind != b->kind || a->type != b->type || a->unary != b->unary || a->binary != b->binary ||
+      a->reduce != b->reduce || a->int_value != b->int_value ||
       std::bit_cast<int64_t>(a->float_value) != std::bit_cast<int64_t>(b->float_value) ||
       a->var != b->var || a->buffer != b->buffer || a->reduce_vars != b->reduce_vars) {
     return false;

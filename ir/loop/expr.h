@@ -37,20 +37,60 @@ Buffer MakeBuffer(std::string name, ElementType element, Shape shape);
 enum class ExprKind : uint8_t { kConst, kVar, kUnary, kBinary, kSelect, kCast, kLoad, kReduce };
 
 enum class UnaryOp : uint8_t {
-  kNeg, kNot, kBitNot, kAbs, kSign, kSqrt,
-  kFloor, kCeil, kRound, kTrunc,  ///< kRound: half to even
-  kExp, kExpm1, kLog, kLog1p, kSin, kCos, kTan, kAsin, kAcos, kAtan, kSinh, kCosh, kTanh,
-  kAsinh, kAcosh, kAtanh, kErf, kSigmoid, kIsNan, kIsInf,
+  kNeg,
+  kNot,
+  kBitNot,
+  kAbs,
+  kSign,
+  kSqrt,
+  kFloor,
+  kCeil,
+  kRound,
+  kTrunc,  ///< kRound: half to even
+  kExp,
+  kExpm1,
+  kLog,
+  kLog1p,
+  kSin,
+  kCos,
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kTanh,
+  kAsinh,
+  kAcosh,
+  kAtanh,
+  kErf,
+  kSigmoid,
+  kIsNan,
+  kIsInf,
 };
 
 enum class BinaryOp : uint8_t {
-  kAdd, kSub, kMul, kDiv,   ///< integer div truncates (0 divisor gives 0)
-  kRem,                     ///< sign of the dividend, as C's % and fmod (integer 0 divisor gives 0)
-  kFloorDiv, kFloorMod,     ///< rounds towards minus infinity (Python's // and %)
-  kMin, kMax, kPow,         ///< min and max pass NaN on
-  kAnd, kOr, kXor,          ///< bitwise on integers, logical on bool
-  kShl, kShr,               ///< shr is logical on unsigned, arithmetic on signed; >= width gives 0
-  kEq, kNe, kLt, kLe, kGt, kGe,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,  ///< integer div truncates (0 divisor gives 0)
+  kRem,  ///< sign of the dividend, as C's % and fmod (integer 0 divisor gives 0)
+  kFloorDiv,
+  kFloorMod,  ///< rounds towards minus infinity (Python's // and %)
+  kMin,
+  kMax,
+  kPow,  ///< min and max pass NaN on
+  kAnd,
+  kOr,
+  kXor,  ///< bitwise on integers, logical on bool
+  kShl,
+  kShr,  ///< shr is logical on unsigned, arithmetic on signed; >= width gives 0
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
 };
 
 enum class ReduceOp : uint8_t { kSum, kProd, kMin, kMax };
@@ -88,12 +128,12 @@ struct ExprNode {
   UnaryOp unary{};
   BinaryOp binary{};
   ReduceOp reduce{};
-  double float_value = 0;     ///< kConst of a float type
-  int64_t int_value = 0;      ///< kConst of an integer type or bool
-  Var var;                    ///< kVar
-  Buffer buffer;              ///< kLoad
+  double float_value = 0;        ///< kConst of a float type
+  int64_t int_value = 0;         ///< kConst of an integer type or bool
+  Var var;                       ///< kVar
+  Buffer buffer;                 ///< kLoad
   std::vector<Var> reduce_vars;  ///< kReduce, outermost first; visible in args[0] only
-  std::vector<Expr> args;     ///< operands; kLoad: the indices; kReduce: the body
+  std::vector<Expr> args;        ///< operands; kLoad: the indices; kReduce: the body
 };
 
 /// A constant of any type.
@@ -107,7 +147,8 @@ Expr Select(Expr condition, Expr if_true, Expr if_false);
 Expr Cast(ElementType to, Expr a);
 Expr Load(const Buffer& buffer, std::vector<Expr> indices);
 /// The reduction of `body` over the variables; its type is the body's (bool: min and max only).
-/// Over an extent of 0 it is the neutral element (0, 1, the largest, the smallest value of the type; +-inf for floats).
+/// Over an extent of 0 it is the neutral element (0, 1, the largest, the smallest value of the
+/// type; +-inf for floats).
 Expr Reduce(ReduceOp op, std::vector<Var> vars, Expr body);
 /// The value a reduction starts from.
 Expr NeutralElement(ReduceOp op, ElementType type);
@@ -134,7 +175,8 @@ inline Expr Ge(Expr a, Expr b) { return Binary(BinaryOp::kGe, a, b); }
 Expr Substitute(const Expr& expr, const std::map<const Variable*, Expr>& values);
 /// Calls `visit` on every node, parents first; shared nodes that have operands once.
 void Walk(const Expr& expr, const std::function<void(const Expr&)>& visit);
-/// Rebuilds bottom-up: `rewrite` may return a replacement or its argument. Shared nodes stay shared.
+/// Rebuilds bottom-up: `rewrite` may return a replacement or its argument. Shared nodes stay
+/// shared.
 Expr Transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite);
 bool Uses(const Expr& expr, const Variable* var);
 /// Whether the two are the same tree over the same variables and buffers.

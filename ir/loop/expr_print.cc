@@ -9,14 +9,14 @@ namespace kiln::loop {
 namespace {
 
 constexpr std::array<std::string_view, 30> kUnaryNames = {
-    "neg",  "not",   "bitnot", "abs",  "sign", "sqrt", "floor", "ceil",  "round",   "trunc",
-    "exp",  "expm1", "log",    "log1p", "sin", "cos",  "tan",   "asin",  "acos",    "atan",
-    "sinh", "cosh",  "tanh",   "asinh", "acosh", "atanh", "erf", "sigmoid", "isnan", "isinf"};
+    "neg",  "not",   "bitnot", "abs",   "sign",  "sqrt",  "floor", "ceil",    "round", "trunc",
+    "exp",  "expm1", "log",    "log1p", "sin",   "cos",   "tan",   "asin",    "acos",  "atan",
+    "sinh", "cosh",  "tanh",   "asinh", "acosh", "atanh", "erf",   "sigmoid", "isnan", "isinf"};
 static_assert(kUnaryNames.size() == static_cast<size_t>(UnaryOp::kIsInf) + 1);
 
 constexpr std::array<std::string_view, 21> kBinaryNames = {
-    "+", "-", "*", "/", "rem", "//", "%", "min", "max", "pow", "&",
-    "|", "^", "<<", ">>", "==", "!=", "<", "<=", ">", ">="};
+    "+", "-", "*",  "/",  "rem", "//", "%", "min", "max", "pow", "&",
+    "|", "^", "<<", ">>", "==",  "!=", "<", "<=",  ">",   ">="};
 static_assert(kBinaryNames.size() == static_cast<size_t>(BinaryOp::kGe) + 1);
 
 constexpr std::array<std::string_view, 4> kReduceNames = {"sum", "prod", "min", "max"};
@@ -64,24 +64,16 @@ class Printer {
 
   void PrintNode(const ExprNode& node) {
     switch (node.kind) {
-      case ExprKind::kConst:
-        return PrintConst(node);
-      case ExprKind::kVar:
-        out_ += naming_.variable(node.var.get());
-        return;
-      case ExprKind::kUnary:
-        return PrintCall(Name(node.unary), node.args);
-      case ExprKind::kBinary:
-        return PrintBinary(node);
-      case ExprKind::kSelect:
-        return PrintCall("select", node.args);
-      case ExprKind::kCast:
-        return PrintCall(Name(node.type), node.args);
+      case ExprKind::kConst: return PrintConst(node);
+      case ExprKind::kVar: out_ += naming_.variable(node.var.get()); return;
+      case ExprKind::kUnary: return PrintCall(Name(node.unary), node.args);
+      case ExprKind::kBinary: return PrintBinary(node);
+      case ExprKind::kSelect: return PrintCall("select", node.args);
+      case ExprKind::kCast: return PrintCall(Name(node.type), node.args);
       case ExprKind::kLoad:
         out_ += naming_.buffer(node.buffer.get());
         return PrintList("[", node.args, "]");
-      case ExprKind::kReduce:
-        return PrintReduce(node);
+      case ExprKind::kReduce: return PrintReduce(node);
     }
   }
 

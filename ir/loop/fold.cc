@@ -52,8 +52,7 @@ std::optional<Expr> FoldRight(BinaryOp op, const Expr& x, int64_t c) {
       if (c == 0) return x;
       if (is_bool) return Bool(true);
       break;
-    default:
-      break;
+    default: break;
   }
   return std::nullopt;
 }

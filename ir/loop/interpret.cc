@@ -99,8 +99,7 @@ class Interpreter {
 
   void Run(const StmtNode& stmt) {
     switch (stmt.kind) {
-      case StmtKind::kStore:
-        return RunStore(stmt);
+      case StmtKind::kStore: return RunStore(stmt);
       case StmtKind::kBlock:
         for (const Stmt& part : stmt.body) Run(*part);
         return;

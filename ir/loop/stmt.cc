@@ -69,9 +69,9 @@ class KernelPrinter {
   }
 
   std::string PrintExpr(const Expr& expr) {
-    return kiln::loop::Print(
-        expr, {[this](const Variable* var) { return VariableName(var); },
-               [this](const BufferDecl* buffer) { return BufferName(buffer); }});
+    return kiln::loop::Print(expr,
+                             {[this](const Variable* var) { return VariableName(var); },
+                              [this](const BufferDecl* buffer) { return BufferName(buffer); }});
   }
 
   std::string VariableName(const Variable* var) {

@@ -43,14 +43,16 @@ struct StmtNode {
 };
 
 Stmt For(Var var, LoopKind kind, Stmt body);
-inline Stmt For(Var var, Stmt body) { return For(std::move(var), LoopKind::kSerial, std::move(body)); }
+inline Stmt For(Var var, Stmt body) {
+  return For(std::move(var), LoopKind::kSerial, std::move(body));
+}
 Stmt Store(Buffer buffer, std::vector<Expr> indices, Expr value, Expr predicate = {});
 Stmt Block(std::vector<Stmt> body);
 Stmt Alloc(Buffer buffer, Stmt body);
 
 /// A function from buffers to buffers. Two kernels with equal ToString() are one kernel.
 struct Kernel {
-  std::string name;             ///< for people: not part of its identity
+  std::string name;  ///< for people: not part of its identity
   std::vector<Buffer> inputs;
   std::vector<Buffer> outputs;  ///< usually one
   Stmt body;

@@ -44,15 +44,12 @@ class Verifier {
 
   Status CheckStmt(const StmtNode& stmt, bool top) {
     switch (stmt.kind) {
-      case StmtKind::kStore:
-        return CheckStore(stmt);
+      case StmtKind::kStore: return CheckStore(stmt);
       case StmtKind::kBlock:
         for (const Stmt& part : stmt.body) KILN_RETURN_IF_ERROR(CheckStmt(*part, false));
         return OkStatus();
-      case StmtKind::kFor:
-        return CheckFor(stmt, top);
-      case StmtKind::kAlloc:
-        return CheckAlloc(stmt);
+      case StmtKind::kFor: return CheckFor(stmt, top);
+      case StmtKind::kAlloc: return CheckAlloc(stmt);
     }
     return OkStatus();
   }
@@ -145,16 +142,13 @@ class Verifier {
           return Broken("variable ", expr->var->name, " is used outside its loop");
         }
         return OkStatus();
-      case ExprKind::kLoad:
-        return CheckAccess(expr->buffer, expr->args);
+      case ExprKind::kLoad: return CheckAccess(expr->buffer, expr->args);
       case ExprKind::kCast:
         if (IsStorageOnly(expr->type)) return Broken("a cast to ", Name(expr->type), " inside");
         if (expr->args[0]->kind == ExprKind::kLoad) return CheckExpr(expr->args[0]);
         return CheckArithmetic(expr->args[0]);
-      case ExprKind::kReduce:
-        return CheckReduce(*expr);
-      default:
-        return CheckOperands(*expr);
+      case ExprKind::kReduce: return CheckReduce(*expr);
+      default: return CheckOperands(*expr);
     }
   }
 
@@ -164,8 +158,8 @@ class Verifier {
       return Broken("operands of ", Name(node.args[0].type()), " and ", Name(node.args[1].type()),
                     " of ", Name(node.binary));
     }
-    if (node.kind == ExprKind::kSelect && (node.args[0].type() != ElementType::kBool ||
-                                           node.args[1].type() != node.args[2].type())) {
+    if (node.kind == ExprKind::kSelect &&
+        (node.args[0].type() != ElementType::kBool || node.args[1].type() != node.args[2].type())) {
       return Broken("a select of ", Name(node.args[1].type()), " and ", Name(node.args[2].type()),
                     " on ", Name(node.args[0].type()));
     }

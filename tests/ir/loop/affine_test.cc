@@ -17,17 +17,14 @@ const Var r = MakeVar("r", 16);
 /// The value of an integer expression under an assignment of a, b and r.
 int64_t Evaluate(const Expr& expr, const std::map<const Variable*, int64_t>& values) {
   switch (expr->kind) {
-    case ExprKind::kConst:
-      return expr->int_value;
-    case ExprKind::kVar:
-      return values.at(expr->var.get());
+    case ExprKind::kConst: return expr->int_value;
+    case ExprKind::kVar: return values.at(expr->var.get());
     case ExprKind::kUnary:
       return EvalInt(expr->unary, expr->args[0].type(), Evaluate(expr->args[0], values));
     case ExprKind::kBinary:
       return EvalInt(expr->binary, expr->args[0].type(), Evaluate(expr->args[0], values),
                      Evaluate(expr->args[1], values));
-    default:
-      return Evaluate(expr->args[Evaluate(expr->args[0], values) != 0 ? 1 : 2], values);
+    default: return Evaluate(expr->args[Evaluate(expr->args[0], values) != 0 ? 1 : 2], values);
   }
 }
 
@@ -127,8 +124,7 @@ TEST(Affine, RandomExpressionsKeepTheirValues) {
     ExpectSameValues(expr, simple);
     const Range range = RangeOf(simple);
     for (int64_t k = 0; k < 16; ++k) {
-      const int64_t value = Evaluate(
-          simple, {{a.get(), k % 10}, {b.get(), k % 7}, {r.get(), k}});
+      const int64_t value = Evaluate(simple, {{a.get(), k % 10}, {b.get(), k % 7}, {r.get(), k}});
       ASSERT_TRUE(range.min <= value && value <= range.max) << ToString(simple);
     }
     if (HasFatalFailure()) return;

@@ -31,8 +31,8 @@ TEST(Interpret, ReadsPaddingLazily) {
   const Expr inside = And(Ge(i, 1), Lt(i, 4));
   const Expr value = Select(inside, Load(in, {Expr(i) - 1}), ConstInt(ElementType::kI32, -7));
   std::vector<int32_t> x = {1, 2, 3}, y(5);
-  ASSERT_TRUE(Interpret({"k", {in}, {out}, For(i, Store(out, {i}, value))},
-                        {x.data(), y.data()}).ok());
+  ASSERT_TRUE(
+      Interpret({"k", {in}, {out}, For(i, Store(out, {i}, value))}, {x.data(), y.data()}).ok());
   EXPECT_THAT(y, ElementsAre(-7, 1, 2, 3, -7));
 }
 
@@ -51,10 +51,11 @@ TEST(Interpret, RoundsHalfFloats) {
   const Buffer half = MakeBuffer("h", ElementType::kF16, {6});
   const Buffer out = MakeBuffer("y", ElementType::kF32, {6});
   const Var i = MakeVar("i", 6), j = MakeVar("j", 6);
-  const Kernel kernel{
-      "k", {in}, {half, out},
-      Block({For(i, Store(half, {i}, Cast(ElementType::kF16, Load(in, {i})))),
-             For(j, Store(out, {j}, Cast(ElementType::kF32, Load(half, {j}))))})};
+  const Kernel kernel{"k",
+                      {in},
+                      {half, out},
+                      Block({For(i, Store(half, {i}, Cast(ElementType::kF16, Load(in, {i})))),
+                             For(j, Store(out, {j}, Cast(ElementType::kF32, Load(half, {j}))))})};
   ASSERT_TRUE(Verify(kernel).ok());
   const float inf = std::numeric_limits<float>::infinity();
   std::vector<float> x = {1.0f + 1.0f / 2048, 65504, 65520, -0x1p-24f, 0x1p-26f, -inf}, y(6);

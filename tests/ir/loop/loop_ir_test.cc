@@ -77,7 +77,9 @@ Kernel Relu(LoopKind kind) {
   const Buffer out = MakeBuffer("y", ElementType::kF32, {2, 8});
   const Var row = MakeVar("row", 2), column = MakeVar("column", 8);
   const Expr value = Max(Load(in, {row, column}), Const(ElementType::kF32, 0));
-  return {"relu", {in}, {out},
+  return {"relu",
+          {in},
+          {out},
           For(row, LoopKind::kParallel, For(column, kind, Store(out, {row, column}, value)))};
 }
 
