@@ -9,8 +9,8 @@
 
 namespace kiln {
 
-/// Runs a short function pipeline (no vectorisers: the module holds explicit vectors) and writes the
-/// module in `form`. A module that does not verify is an internal error with LLVM's words.
+/// Runs a short function pipeline (no vectorisers: the module holds explicit vectors) and writes
+/// the module in `form`. A module that does not verify is an internal error with LLVM's words.
 StatusOr<std::string> OptimizeAndWrite(llvm::Module& module, llvm::TargetMachine& machine,
                                        CodeForm form);
 

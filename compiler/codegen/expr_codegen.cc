@@ -60,25 +60,18 @@ llvm::Value* TileEmitter::Eval(const Expr& expr) {
 llvm::Value* TileEmitter::EvalNode(const Expr& expr) {
   const ExprNode& node = *expr;
   switch (node.kind) {
-    case ExprKind::kConst:
-      return ops_.Constant(node);
-    case ExprKind::kVar:
-      return EvalVariable(node.var.get());
-    case ExprKind::kUnary:
-      return ops_.Unary(node.unary, node.args[0].type(), Eval(node.args[0]));
+    case ExprKind::kConst: return ops_.Constant(node);
+    case ExprKind::kVar: return EvalVariable(node.var.get());
+    case ExprKind::kUnary: return ops_.Unary(node.unary, node.args[0].type(), Eval(node.args[0]));
     case ExprKind::kBinary: {
       llvm::Value* const a = Eval(node.args[0]);
       llvm::Value* const b = Eval(node.args[1]);
       return ops_.Binary(node.binary, node.args[0].type(), a, b);
     }
-    case ExprKind::kSelect:
-      return EvalSelect(node);
-    case ExprKind::kCast:
-      return ops_.Cast(node.args[0].type(), node.type, Eval(node.args[0]));
-    case ExprKind::kLoad:
-      return EvalLoad(expr);
-    case ExprKind::kReduce:
-      return EvalReduce(expr);
+    case ExprKind::kSelect: return EvalSelect(node);
+    case ExprKind::kCast: return ops_.Cast(node.args[0].type(), node.type, Eval(node.args[0]));
+    case ExprKind::kLoad: return EvalLoad(expr);
+    case ExprKind::kReduce: return EvalReduce(expr);
   }
   return nullptr;
 }

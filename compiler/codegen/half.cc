@@ -26,8 +26,8 @@ llvm::Value* FloatFromHalf(OpEmitter& ops, llvm::Value* bits) {
   // Exponent and fraction moved into place and rebiased by multiplying with 2^112, which also
   // normalises subnormals; infinity and NaN get the largest exponent instead.
   llvm::Value* const moved = b.CreateShl(size, constant(13));
-  llvm::Value* const scaled = b.CreateFMul(b.CreateBitCast(moved, f32),
-                                           llvm::ConstantFP::get(f32, 0x1p112));
+  llvm::Value* const scaled =
+      b.CreateFMul(b.CreateBitCast(moved, f32), llvm::ConstantFP::get(f32, 0x1p112));
   llvm::Value* const special = b.CreateOr(moved, constant(0x7f800000));
   llvm::Value* const is_special = b.CreateICmpUGE(size, constant(0x7c00));
   llvm::Value* const magnitude = b.CreateSelect(is_special, special, b.CreateBitCast(scaled, i32));
@@ -48,14 +48,12 @@ llvm::Value* HalfFromFloat(OpEmitter& ops, llvm::Value* value) {
   llvm::Value* const size = b.CreateAnd(bits, constant(0x7fffffff));
   // Normal: rebias the exponent and round the fraction's 13 lowest bits to even.
   llvm::Value* const odd = b.CreateAnd(b.CreateLShr(size, constant(13)), constant(1));
-  llvm::Value* const rounded =
-      b.CreateAdd(b.CreateAdd(size, constant(0xc8000000u + 0xfff)), odd);
+  llvm::Value* const rounded = b.CreateAdd(b.CreateAdd(size, constant(0xc8000000u + 0xfff)), odd);
   llvm::Value* const normal = b.CreateLShr(rounded, constant(13));
   // Subnormal: adding 0.5 makes the float unit round at 2^-24.
-  llvm::Value* const shifted = b.CreateFAdd(b.CreateBitCast(size, f32),
-                                            llvm::ConstantFP::get(f32, 0.5));
-  llvm::Value* const subnormal =
-      b.CreateSub(b.CreateBitCast(shifted, i32), constant(0x3f000000));
+  llvm::Value* const shifted =
+      b.CreateFAdd(b.CreateBitCast(size, f32), llvm::ConstantFP::get(f32, 0.5));
+  llvm::Value* const subnormal = b.CreateSub(b.CreateBitCast(shifted, i32), constant(0x3f000000));
   llvm::Value* const is_nan = b.CreateICmpUGT(size, constant(0x7f800000));
   llvm::Value* const overflow = b.CreateSelect(is_nan, constant(0x7e00), constant(0x7c00));
   llvm::Value* result =

@@ -24,9 +24,8 @@ llvm::Function* IntPowerFunction(llvm::Module& module, llvm::IntegerType* type, 
   const std::string name = StrCat("kiln_power_", is_signed ? "i" : "u", type->getBitWidth());
   if (llvm::Function* const made = module.getFunction(name)) return made;
   llvm::LLVMContext& context = module.getContext();
-  auto* const function =
-      llvm::Function::Create(llvm::FunctionType::get(type, {type, type}, false),
-                             llvm::GlobalValue::InternalLinkage, name, module);
+  auto* const function = llvm::Function::Create(llvm::FunctionType::get(type, {type, type}, false),
+                                                llvm::GlobalValue::InternalLinkage, name, module);
   function->setDoesNotThrow();
   function->setDoesNotAccessMemory();
   llvm::Value* const base = function->getArg(0);
@@ -43,8 +42,7 @@ llvm::Function* IntPowerFunction(llvm::Module& module, llvm::IntegerType* type, 
   llvm::PHINode* const result = b.CreatePHI(type, 2);
   llvm::PHINode* const square = b.CreatePHI(type, 2);
   llvm::PHINode* const rest = b.CreatePHI(type, 2);
-  llvm::Value* const factor =
-      b.CreateSelect(b.CreateTrunc(rest, b.getInt1Ty()), square, one);
+  llvm::Value* const factor = b.CreateSelect(b.CreateTrunc(rest, b.getInt1Ty()), square, one);
   llvm::Value* const next_result = b.CreateMul(result, factor);
   llvm::Value* const next_rest = b.CreateLShr(rest, one);
   result->addIncoming(one, entry);
@@ -57,9 +55,8 @@ llvm::Function* IntPowerFunction(llvm::Module& module, llvm::IntegerType* type, 
 
   b.SetInsertPoint(done);
   llvm::Value* const negative = b.CreateICmpSLT(exponent, zero);
-  b.CreateRet(is_signed
-                  ? b.CreateSelect(negative, ReciprocalPower(b, base, exponent), next_result)
-                  : next_result);
+  b.CreateRet(is_signed ? b.CreateSelect(negative, ReciprocalPower(b, base, exponent), next_result)
+                        : next_result);
   return function;
 }
 

@@ -73,8 +73,7 @@ class SectionEmitter {
     uint64_t i = 0;
     for (const auto* list : {&kernel.inputs, &kernel.outputs}) {
       for (const loop::Buffer& buffer : *list) {
-        llvm::Value* const slot =
-            builder_.CreateConstGEP1_64(builder_.getPtrTy(), buffers, i++);
+        llvm::Value* const slot = builder_.CreateConstGEP1_64(builder_.getPtrTy(), buffers, i++);
         context_.buffers[buffer.get()] = builder_.CreateLoad(builder_.getPtrTy(), slot);
       }
     }
@@ -99,13 +98,11 @@ class SectionEmitter {
 
   Status EmitStmt(const StmtNode& stmt) {
     switch (stmt.kind) {
-      case StmtKind::kStore:
-        return TileEmitter(context_, {}, stmt).Emit();
+      case StmtKind::kStore: return TileEmitter(context_, {}, stmt).Emit();
       case StmtKind::kBlock:
         for (const Stmt& part : stmt.body) KILN_RETURN_IF_ERROR(EmitStmt(*part));
         return OkStatus();
-      case StmtKind::kAlloc:
-        return EmitAlloc(stmt);
+      case StmtKind::kAlloc: return EmitAlloc(stmt);
       case StmtKind::kFor:
         if (stmt.var->extent == 0) return OkStatus();
         if (stmt.loop == LoopKind::kUnroll || stmt.loop == LoopKind::kVector) {

@@ -17,8 +17,8 @@ struct InstructionSet {
   int vector_bytes;
   bool has_fma;
   bool has_masked_memory;
-  bool has_half_conversion;   ///< f16 <-> f32 in hardware: without it LLVM would call a library
-  bool has_nan_passing_min;   ///< min and max instructions that pass NaN on (AArch64)
+  bool has_half_conversion;  ///< f16 <-> f32 in hardware: without it LLVM would call a library
+  bool has_nan_passing_min;  ///< min and max instructions that pass NaN on (AArch64)
 };
 InstructionSet DescribeInstructionSet(const Target& target, const llvm::TargetMachine& machine);
 

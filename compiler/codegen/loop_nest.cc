@@ -5,8 +5,8 @@ namespace kiln {
 int LoopNest::Open(llvm::Value* begin, llvm::Value* end, int64_t step, bool moving_pointers) {
   Scope scope;
   scope.preheader = builder_.GetInsertBlock();
-  scope.header = llvm::BasicBlock::Create(builder_.getContext(), "loop",
-                                          scope.preheader->getParent());
+  scope.header =
+      llvm::BasicBlock::Create(builder_.getContext(), "loop", scope.preheader->getParent());
   scope.end = end;
   scope.step = step;
   scope.moving_pointers = moving_pointers;
@@ -36,12 +36,12 @@ void LoopNest::Close(llvm::ArrayRef<llvm::Value*> carried) {
   const Scope scope = std::move(scopes_.back());
   scopes_.pop_back();
   llvm::BasicBlock* const latch = builder_.GetInsertBlock();
-  for (size_t i = 0; i < scope.carried.size(); ++i) scope.carried[i]->addIncoming(carried[i], latch);
+  for (size_t i = 0; i < scope.carried.size(); ++i)
+    scope.carried[i]->addIncoming(carried[i], latch);
   for (const auto& [pointer, bytes] : scope.moving) {
     pointer->addIncoming(builder_.CreatePtrAdd(pointer, builder_.getInt64(bytes)), latch);
   }
-  llvm::Value* const next =
-      builder_.CreateNSWAdd(scope.counter, builder_.getInt64(scope.step));
+  llvm::Value* const next = builder_.CreateNSWAdd(scope.counter, builder_.getInt64(scope.step));
   scope.counter->addIncoming(next, latch);
   llvm::BasicBlock* const exit =
       llvm::BasicBlock::Create(builder_.getContext(), "exit", latch->getParent());
@@ -53,7 +53,8 @@ llvm::Value* LoopNest::Pointer(llvm::Value* base, const Strides& strides) {
   if (strides.empty()) return base;
   const auto [level, stride] = strides.back();
   const auto key = std::make_pair(base, strides);
-  if (const auto found = scopes_[level].pointers.find(key); found != scopes_[level].pointers.end()) {
+  if (const auto found = scopes_[level].pointers.find(key);
+      found != scopes_[level].pointers.end()) {
     return found->second;
   }
   llvm::Value* const start = Pointer(base, Strides(strides.begin(), strides.end() - 1));

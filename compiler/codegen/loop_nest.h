@@ -1,8 +1,8 @@
 // The loops that surround the point of emission, and the pointers that move with them.
 //
-// Every loop runs at least once (extents are static; callers leave out empty ones), so it is emitted
-// with its test at the end and whatever is computed in it may be hoisted. Levels count from 1,
-// outermost first; level 0 is the function itself.
+// Every loop runs at least once (extents are static; callers leave out empty ones), so it is
+// emitted with its test at the end and whatever is computed in it may be hoisted. Levels count from
+// 1, outermost first; level 0 is the function itself.
 #pragma once
 
 #include <cstdint>

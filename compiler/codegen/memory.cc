@@ -47,8 +47,8 @@ TileEmitter::Address TileEmitter::AddressOf(const loop::Buffer& buffer,
   std::map<int, int64_t> strides;
   llvm::Value* moved = nullptr;  // bytes, by what is not affine in the loops
   const auto add = [&](llvm::Value* sum, llvm::Value* value, int64_t scale) {
-    const auto scaled = ops_.Binary(loop::BinaryOp::kMul, ElementType::kI64, value,
-                                    ops_.ConstantInt(scale));
+    const auto scaled =
+        ops_.Binary(loop::BinaryOp::kMul, ElementType::kI64, value, ops_.ConstantInt(scale));
     return sum == nullptr ? scaled
                           : ops_.Binary(loop::BinaryOp::kAdd, ElementType::kI64, sum, scaled);
   };
@@ -66,8 +66,7 @@ TileEmitter::Address TileEmitter::AddressOf(const loop::Buffer& buffer,
     }
   }
   std::erase_if(strides, [](const auto& entry) { return entry.second == 0; });
-  address.pointer =
-      nest_.Pointer(address.base, LoopNest::Strides(strides.begin(), strides.end()));
+  address.pointer = nest_.Pointer(address.base, LoopNest::Strides(strides.begin(), strides.end()));
   if (moved != nullptr) address.pointer = b.CreatePtrAdd(address.pointer, moved);
   if (constant != 0) address.pointer = b.CreatePtrAdd(address.pointer, ops_.ConstantInt(constant));
   return address;
@@ -116,15 +115,13 @@ llvm::Value* TileEmitter::EvalLoad(const Expr& expr) {
   return LoadScalar(node.type, SafePointer(address.pointer, address.base, guard));
 }
 
-llvm::Value* TileEmitter::SafePointer(llvm::Value* pointer, llvm::Value* base,
-                                      llvm::Value* guard) {
+llvm::Value* TileEmitter::SafePointer(llvm::Value* pointer, llvm::Value* base, llvm::Value* guard) {
   return guard == nullptr ? pointer : ops_.builder().CreateSelect(guard, pointer, base);
 }
 
 llvm::Value* TileEmitter::LoadScalar(ElementType type, llvm::Value* pointer) {
   const llvm::Align align(ByteSize(type));
-  return FromMemory(
-      type, ops_.builder().CreateAlignedLoad(ops_.MemoryType(type), pointer, align));
+  return FromMemory(type, ops_.builder().CreateAlignedLoad(ops_.MemoryType(type), pointer, align));
 }
 
 llvm::Value* TileEmitter::LanePointer(const Address& address, ElementType type, int lane) {
@@ -147,8 +144,8 @@ llvm::Value* TileEmitter::LoadLanes(const ExprNode& node, const Address& address
         guard != nullptr && LanesOf(guard) > 0 ? b.CreateExtractElement(guard, lane) : guard;
     llvm::Value* const pointer =
         SafePointer(LanePointer(address, node.type, lane), address.base, lane_guard);
-    llvm::Value* const value = b.CreateAlignedLoad(type->getScalarType(), pointer,
-                                                   llvm::Align(ByteSize(node.type)));
+    llvm::Value* const value =
+        b.CreateAlignedLoad(type->getScalarType(), pointer, llvm::Align(ByteSize(node.type)));
     result = b.CreateInsertElement(result, value, lane);
   }
   return FromMemory(node.type, result);
@@ -171,8 +168,8 @@ llvm::Value* TileEmitter::LoadContiguous(const ExprNode& node, const Address& ad
   }
   llvm::Type* const vector = ops_.MemoryType(type, width);
   if (mask == nullptr) return FromMemory(type, b.CreateAlignedLoad(vector, pointer, align));
-  return FromMemory(type, b.CreateMaskedLoad(vector, pointer, align, mask,
-                                             llvm::Constant::getNullValue(vector)));
+  return FromMemory(
+      type, b.CreateMaskedLoad(vector, pointer, align, mask, llvm::Constant::getNullValue(vector)));
 }
 
 void TileEmitter::StoreScalar(llvm::Value* value, llvm::Value* pointer, llvm::Value* guard) {

@@ -26,8 +26,7 @@ llvm::Constant* FloatLike(const llvm::Value* value, double constant) {
 bool IsNumber(llvm::Value* value) {
   const llvm::APFloat* constant;
   if (const auto* vector = llvm::dyn_cast<llvm::Constant>(value); vector != nullptr) {
-    const llvm::Constant* lane =
-        value->getType()->isVectorTy() ? vector->getSplatValue() : vector;
+    const llvm::Constant* lane = value->getType()->isVectorTy() ? vector->getSplatValue() : vector;
     if (const auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(lane)) {
       constant = &number->getValueAPF();
       return !constant->isNaN();
@@ -155,8 +154,8 @@ llvm::Value* OpEmitter::FloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b)
     case BinaryOp::kFloorMod: {
       llvm::Value* const zero = FloatLike(a, 0);
       llvm::Value* const rest = CallLibm("fmod", {a, b});
-      llvm::Value* const signs_differ = builder_.CreateXor(builder_.CreateFCmpOLT(rest, zero),
-                                                           builder_.CreateFCmpOLT(b, zero));
+      llvm::Value* const signs_differ =
+          builder_.CreateXor(builder_.CreateFCmpOLT(rest, zero), builder_.CreateFCmpOLT(b, zero));
       llvm::Value* const moves =
           builder_.CreateAnd(builder_.CreateFCmpUNE(rest, zero), signs_differ);
       return builder_.CreateSelect(moves, builder_.CreateFAdd(rest, b), rest);
@@ -170,8 +169,8 @@ llvm::Value* OpEmitter::FloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b)
 
 llvm::Value* OpEmitter::FloatMinMax(bool max, llvm::Value* a, llvm::Value* b) {
   if (isa_.has_nan_passing_min) {
-    return builder_.CreateBinaryIntrinsic(
-        max ? llvm::Intrinsic::maximum : llvm::Intrinsic::minimum, a, b);
+    return builder_.CreateBinaryIntrinsic(max ? llvm::Intrinsic::maximum : llvm::Intrinsic::minimum,
+                                          a, b);
   }
   // One x86 instruction computes `a < b ? a : b`, which gives b when either is NaN. So that a NaN
   // in a passes too it must be a number or be asked for.
@@ -246,8 +245,7 @@ llvm::Value* OpEmitter::Divide(bool is_signed, bool remainder, llvm::Value* a, l
   }
   // -1 apart: the smallest integer divided by it overflows.
   llvm::Value* const is_minus_one = ir.CreateICmpEQ(b, IntLike(b, -1));
-  llvm::Value* const safe =
-      ir.CreateSelect(ir.CreateOr(is_zero, is_minus_one), IntLike(b, 1), b);
+  llvm::Value* const safe = ir.CreateSelect(ir.CreateOr(is_zero, is_minus_one), IntLike(b, 1), b);
   llvm::Value* value = remainder ? ir.CreateSRem(a, safe) : ir.CreateSDiv(a, safe);
   if (!remainder) value = ir.CreateSelect(is_minus_one, ir.CreateNeg(a), value);
   return ir.CreateSelect(is_zero, zero, value);
@@ -268,8 +266,7 @@ llvm::Value* OpEmitter::FloorModulo(ElementType type, llvm::Value* a, llvm::Valu
   llvm::Value* const rest = Divide(IsSigned(type), true, a, b);
   if (!IsSigned(type)) return rest;
   llvm::Value* const signs_differ = ir.CreateICmpSLT(ir.CreateXor(a, b), IntLike(a, 0));
-  llvm::Value* const moves =
-      ir.CreateAnd(ir.CreateICmpNE(rest, IntLike(a, 0)), signs_differ);
+  llvm::Value* const moves = ir.CreateAnd(ir.CreateICmpNE(rest, IntLike(a, 0)), signs_differ);
   return ir.CreateSelect(moves, ir.CreateAdd(rest, b), rest);
 }
 
@@ -300,9 +297,7 @@ llvm::Value* OpEmitter::Cast(ElementType from, ElementType to, llvm::Value* a) {
   if (from == to) return a;
   const int lanes = LanesOf(a);
   llvm::Type* const type = RegisterType(to, lanes);
-  const auto through_float = [&](ElementType source) {
-    return Cast(source, ElementType::kF32, a);
-  };
+  const auto through_float = [&](ElementType source) { return Cast(source, ElementType::kF32, a); };
   if (from == ElementType::kF16 || from == ElementType::kBF16) {
     llvm::Value* const value =
         from == ElementType::kF16 ? FloatFromHalf(*this, a) : FloatFromBfloat(*this, a);
@@ -355,9 +350,8 @@ llvm::Value* OpEmitter::CallLibm(const std::string& name, llvm::ArrayRef<llvm::V
   llvm::Type* const scalar = args[0]->getType()->getScalarType();
   llvm::Module& module = *builder_.GetInsertBlock()->getModule();
   const llvm::SmallVector<llvm::Type*, 2> types(args.size(), scalar);
-  llvm::FunctionCallee callee =
-      module.getOrInsertFunction(scalar->isFloatTy() ? name + "f" : name,
-                                 llvm::FunctionType::get(scalar, types, false));
+  llvm::FunctionCallee callee = module.getOrInsertFunction(
+      scalar->isFloatTy() ? name + "f" : name, llvm::FunctionType::get(scalar, types, false));
   auto* const function = llvm::cast<llvm::Function>(callee.getCallee());
   function->setDoesNotThrow();
   function->setDoesNotAccessMemory();

@@ -51,8 +51,8 @@ TileEmitter::Reduction TileEmitter::Gather(const Expr& expr) {
   loop::Walk(store_.value, [&](const Expr& other) {
     if (other->kind != ExprKind::kReduce || other.get() == expr.get()) return;
     const bool same_extents =
-        std::equal(other->reduce_vars.begin(), other->reduce_vars.end(),
-                   reduction.extents.begin(), reduction.extents.end(),
+        std::equal(other->reduce_vars.begin(), other->reduce_vars.end(), reduction.extents.begin(),
+                   reduction.extents.end(),
                    [](const loop::Var& var, int64_t extent) { return var->extent == extent; });
     const Info& info = InfoOf(other);
     if (!same_extents || info.may_fault || HoldsReduction(other->args[0])) return;
@@ -83,10 +83,9 @@ void TileEmitter::AddMember(Reduction& reduction, const Expr& reduce) {
 
 void TileEmitter::ChooseUnrolling(Reduction& reduction) const {
   const auto can_unroll = [&](size_t depth) {
-    return std::all_of(
-        reduction.members.begin(), reduction.members.end(), [&](const Expr& member) {
-          return code_shift_[IdOf(member->reduce_vars[depth].get())] >= 0;
-        });
+    return std::all_of(reduction.members.begin(), reduction.members.end(), [&](const Expr& member) {
+      return code_shift_[IdOf(member->reduce_vars[depth].get())] >= 0;
+    });
   };
   auto steps = static_cast<int64_t>(reduction.accumulators.size());
   reduction.looped = reduction.extents.size();
@@ -166,8 +165,8 @@ void TileEmitter::Accumulate(Reduction& reduction) {
 
 llvm::Value* TileEmitter::Step(const Expr& reduce, llvm::Value* total) {
   const Expr& body = reduce->args[0];
-  const bool is_product = body->kind == ExprKind::kBinary &&
-                          body->binary == loop::BinaryOp::kMul && IsFloat(body.type());
+  const bool is_product = body->kind == ExprKind::kBinary && body->binary == loop::BinaryOp::kMul &&
+                          IsFloat(body.type());
   if (reduce->reduce == loop::ReduceOp::kSum && is_product && !lanes_.partial()) {
     llvm::Value* const a = Eval(body->args[0]);
     llvm::Value* const b = Eval(body->args[1]);
@@ -207,8 +206,7 @@ int TileEmitter::ReduceLanes(const Expr& reduce) {
 void TileEmitter::ReduceInLanes(Reduction& reduction, int width) {
   const auto count = static_cast<int64_t>(reduction.accumulators.size());
   const int64_t full = reduction.extents.back() / width;
-  const int64_t parts =
-      std::clamp<int64_t>(std::min(full, kMaxPartials / count), 1, kPartials);
+  const int64_t parts = std::clamp<int64_t>(std::min(full, kMaxPartials / count), 1, kPartials);
   Partials partials;
   for (const Accumulator& total : reduction.accumulators) {
     partials.emplace_back(parts, ops_.Splat(total.value, width));
@@ -287,8 +285,8 @@ void TileEmitter::StepInLanes(Reduction& reduction, const Binding& base, int wid
     // One value: it joins the first lane.
     const loop::ReduceOp op = total.reduce->reduce;
     llvm::Value* const value = Eval(total.reduce->args[0]);
-    llvm::Value* const neutral = ops_.Splat(
-        ops_.Constant(*loop::NeutralElement(op, total.reduce->type)), LanesOf(sum));
+    llvm::Value* const neutral =
+        ops_.Splat(ops_.Constant(*loop::NeutralElement(op, total.reduce->type)), LanesOf(sum));
     sum = ops_.Combine(op, total.reduce->type, sum,
                        ops_.builder().CreateInsertElement(neutral, value, uint64_t{0}));
   }

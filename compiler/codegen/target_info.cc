@@ -98,8 +98,7 @@ StatusOr<Target> HostTarget() {
 StatusOr<Target> MakeTarget(const std::string& triple, const std::string& cpu) {
   if (triple.empty() && cpu.empty()) return HostTarget();
   Target target;
-  target.triple =
-      llvm::Triple::normalize(triple.empty() ? llvm::sys::getProcessTriple() : triple);
+  target.triple = llvm::Triple::normalize(triple.empty() ? llvm::sys::getProcessTriple() : triple);
   target.cpu = cpu.empty() ? GenericCpu(llvm::Triple(target.triple)) : cpu;
   KILN_ASSIGN_OR_RETURN(const llvm::Target* const llvm_target, LookUp(target.triple));
   const std::unique_ptr<llvm::MCSubtargetInfo> known(
@@ -125,8 +124,8 @@ StatusOr<std::unique_ptr<llvm::TargetMachine>> MakeTargetMachine(const Target& t
 
 InstructionSet DescribeInstructionSet(const Target& target, const llvm::TargetMachine& machine) {
   const bool aarch64 = machine.getTargetTriple().isAArch64();
-  const bool f16c = machine.getTargetTriple().isX86() &&
-                    machine.getMCSubtargetInfo()->checkFeatures("+f16c");
+  const bool f16c =
+      machine.getTargetTriple().isX86() && machine.getMCSubtargetInfo()->checkFeatures("+f16c");
   return {.vector_bytes = target.vector_bytes,
           .has_fma = target.has_fma,
           .has_masked_memory = target.has_masked_memory,

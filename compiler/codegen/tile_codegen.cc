@@ -33,14 +33,11 @@ int64_t LaneBytes(const ExprNode& node) {
   switch (node.kind) {
     case ExprKind::kLoad:
     case ExprKind::kCast:
-    case ExprKind::kReduce:
-      return storage_only ? 4 : ByteSize(node.type);
+    case ExprKind::kReduce: return storage_only ? 4 : ByteSize(node.type);
     case ExprKind::kUnary:
     case ExprKind::kBinary:
-    case ExprKind::kSelect:
-      return node.type == ElementType::kI64 ? 0 : ByteSize(node.type);
-    default:
-      return 0;
+    case ExprKind::kSelect: return node.type == ElementType::kI64 ? 0 : ByteSize(node.type);
+    default: return 0;
   }
 }
 
@@ -114,8 +111,8 @@ Status TileEmitter::Emit() {
     return OkStatus();
   }
   const int64_t stored = ByteSize(store_.buffer->element);
-  const bool storage_only = store_.buffer->element == ElementType::kF16 ||
-                            store_.buffer->element == ElementType::kBF16;
+  const bool storage_only =
+      store_.buffer->element == ElementType::kF16 || store_.buffer->element == ElementType::kBF16;
   const int lanes_stored = static_cast<int>(ops_.isa().vector_bytes / (storage_only ? 4 : stored));
   EmitVectors(std::max(1, std::min(NativeLanes(store_.value), lanes_stored)));
   return OkStatus();

@@ -81,10 +81,10 @@ class TileEmitter {
   };
   using Memo = std::unordered_map<Key, llvm::Value*, KeyHash>;
   struct Address {
-    llvm::Value* base = nullptr;      ///< of the buffer
-    llvm::Value* pointer = nullptr;   ///< of lane 0
-    int64_t lane_stride = 0;          ///< elements; 0 also for scalars
-    llvm::Value* offsets = nullptr;   ///< when not affine in the lanes: bytes from pointer, a vector
+    llvm::Value* base = nullptr;     ///< of the buffer
+    llvm::Value* pointer = nullptr;  ///< of lane 0
+    int64_t lane_stride = 0;         ///< elements; 0 also for scalars
+    llvm::Value* offsets = nullptr;  ///< when not affine in the lanes: bytes from pointer, a vector
   };
   struct Accumulator {
     loop::Expr reduce;
@@ -138,8 +138,7 @@ class TileEmitter {
 
   // memory.cc
   static bool IsInBounds(const loop::ExprNode& load);
-  static loop::Affine FlatIndex(const loop::Buffer& buffer,
-                                const std::vector<loop::Expr>& indices);
+  static loop::Affine FlatIndex(const loop::Buffer& buffer, const std::vector<loop::Expr>& indices);
   /// FlatIndex for the present instance; `node` is the load, null for the store.
   loop::Affine SpecializedIndex(const loop::Buffer& buffer, const std::vector<loop::Expr>& indices,
                                 const loop::ExprNode* node);
@@ -201,9 +200,9 @@ class TileEmitter {
 
   std::vector<Instance> instances_;  ///< those being emitted
   Instance present_;
-  Lanes lanes_;                      ///< of the present instance
-  bool reducing_ = false;            ///< inside the loops of a reduction
-  std::vector<Memo> memos_;          ///< one a loop level, and one for the tile
+  Lanes lanes_;              ///< of the present instance
+  bool reducing_ = false;    ///< inside the loops of a reduction
+  std::vector<Memo> memos_;  ///< one a loop level, and one for the tile
   std::vector<Guard> guards_;
   int guard_ = 0;
   std::unordered_map<const loop::ExprNode*, Info> infos_;

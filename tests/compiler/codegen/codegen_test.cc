@@ -1,5 +1,5 @@
-// Generated code against the loop interpreter, for every x86 vector width, on buffers that end at an
-// inaccessible page. Kernels are built by hand, as a scheduler would.
+// Generated code against the loop interpreter, for every x86 vector width, on buffers that end at
+// an inaccessible page. Kernels are built by hand, as a scheduler would.
 #include "compiler/codegen/codegen.h"
 
 #include <gmock/gmock.h>
@@ -28,8 +28,8 @@ class GuardedBytes {
   explicit GuardedBytes(int64_t bytes) : bytes_(bytes) {
     const int64_t page = sysconf(_SC_PAGESIZE);
     mapped_ = (bytes + page - 1) / page * page + page;
-    base_ = static_cast<char*>(mmap(nullptr, mapped_, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    base_ = static_cast<char*>(
+        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     mprotect(base_ + mapped_ - page, page, PROT_NONE);
     data_ = base_ + mapped_ - page - bytes;
   }
@@ -165,7 +165,9 @@ Kernel Elementwise(ElementType in, ElementType out, int64_t n,
   const Buffer x = MakeBuffer("x", in, {n}), w = MakeBuffer("w", in, {n});
   const Buffer y = MakeBuffer("y", out, {n});
   const Var i = MakeVar("i", n);
-  return {"elementwise", {x, w}, {y},
+  return {"elementwise",
+          {x, w},
+          {y},
           For(i, LoopKind::kVector, Store(y, {i}, f(Load(x, {i}), Load(w, {i}))))};
 }
 
@@ -198,8 +200,8 @@ TEST_P(Codegen, IntegerOperators) {
 
 TEST_P(Codegen, FloatOperators) {
   for (const ElementType type : {F32, ElementType::kF64}) {
-    for (const BinaryOp op : {BinaryOp::kDiv, BinaryOp::kRem, BinaryOp::kFloorMod, BinaryOp::kMin,
-                              BinaryOp::kMax}) {
+    for (const BinaryOp op :
+         {BinaryOp::kDiv, BinaryOp::kRem, BinaryOp::kFloorMod, BinaryOp::kMin, BinaryOp::kMax}) {
       Check(Elementwise(type, type, 19, [&](Expr a, Expr b) { return Binary(op, a, b); }));
     }
     for (const UnaryOp op : {UnaryOp::kNeg, UnaryOp::kAbs, UnaryOp::kSign, UnaryOp::kFloor,
@@ -215,8 +217,10 @@ TEST_P(Codegen, MinAndMaxPassNanOn) {
     const auto choose = [&](Expr a, Expr b) { return Select(Lt(a, F(0)), F(nan), b); };
     Check(Elementwise(F32, F32, 40, [&](Expr a, Expr b) { return Binary(op, choose(a, b), b); }));
     Check(Elementwise(F32, F32, 40, [&](Expr a, Expr b) { return Binary(op, b, choose(a, b)); }));
-    Check(Elementwise(F32, F32, 40, [&](Expr a, Expr b) { return Binary(op, choose(a, b), F(0)); }));
-    Check(Elementwise(F32, F32, 40, [&](Expr a, Expr b) { return Binary(op, F(0), choose(a, b)); }));
+    Check(
+        Elementwise(F32, F32, 40, [&](Expr a, Expr b) { return Binary(op, choose(a, b), F(0)); }));
+    Check(
+        Elementwise(F32, F32, 40, [&](Expr a, Expr b) { return Binary(op, F(0), choose(a, b)); }));
   }
 }
 
@@ -226,9 +230,8 @@ TEST_P(Codegen, CastsBetweenAllTypes) {
       const auto source = static_cast<ElementType>(from), target = static_cast<ElementType>(to);
       if (source == target) continue;
       const bool half = source == ElementType::kF16 || source == ElementType::kBF16;
-      Check(Elementwise(source, target, 21, [&](Expr a, Expr) {
-        return Cast(target, half ? Cast(F32, a) : a);
-      }));
+      Check(Elementwise(source, target, 21,
+                        [&](Expr a, Expr) { return Cast(target, half ? Cast(F32, a) : a); }));
     }
   }
 }
@@ -251,7 +254,9 @@ TEST_P(Codegen, HalfConversionsAreExact) {
     const Buffer noisy = MakeBuffer("n", F32, {65536}), rounded = MakeBuffer("r", type, {65536});
     const Var i = MakeVar("i", 65536), j = MakeVar("j", 65536), k = MakeVar("k", 65536);
     const Kernel kernel{
-        "half", {half, noisy}, {wide, back, rounded},
+        "half",
+        {half, noisy},
+        {wide, back, rounded},
         Block({For(i, LoopKind::kVector, Store(wide, {i}, Cast(F32, Load(half, {i})))),
                For(j, LoopKind::kVector, Store(back, {j}, Cast(type, Load(wide, {j})))),
                For(k, LoopKind::kVector, Store(rounded, {k}, Cast(type, Load(noisy, {k}))))})};
@@ -263,12 +268,14 @@ TEST_P(Codegen, HalfConversionsAreExact) {
     for (int bits = 0; bits < 65536; ++bits) {
       h[bits] = static_cast<uint16_t>(bits);
       n[bits] = std::bit_cast<float>(static_cast<uint32_t>(random()));
-      if (bits % 2) n[bits] = std::ldexp(static_cast<float>(random() % 65536) / 4096, bits % 40 - 25);
+      if (bits % 2)
+        n[bits] = std::ldexp(static_cast<float>(random() % 65536) / 4096, bits % 40 - 25);
     }
     compiled->Run({h.data(), n.data(), w.data(), b.data(), r.data()});
     std::vector<uint16_t> scratch(65536);
     ASSERT_TRUE(Interpret(kernel, {h.data(), n.data(), w_expected.data(), scratch.data(),
-                                   r_expected.data()}).ok());
+                                   r_expected.data()})
+                    .ok());
     for (int bits = 0; bits < 65536; ++bits) {
       if (std::isnan(w_expected[bits])) {
         ASSERT_TRUE(std::isnan(w[bits])) << bits;
@@ -289,9 +296,10 @@ TEST_P(Codegen, RowReductions) {
       for (const ElementType type : {F32, ElementType::kI32, ElementType::kU8}) {
         const Buffer x = MakeBuffer("x", type, {5, n}), y = MakeBuffer("y", type, {5});
         const Var row = MakeVar("row", 5), k = MakeVar("k", n);
-        Check({"row", {x}, {y},
-               For(row, LoopKind::kParallel,
-                   Store(y, {row}, Reduce(op, {k}, Load(x, {row, k}))))});
+        Check({"row",
+               {x},
+               {y},
+               For(row, LoopKind::kParallel, Store(y, {row}, Reduce(op, {k}, Load(x, {row, k}))))});
       }
     }
   }
@@ -302,12 +310,14 @@ TEST_P(Codegen, ColumnAndPlaneReductions) {
   const Buffer column = MakeBuffer("c", F32, {37}), plane = MakeBuffer("p", F32, {9});
   const Var c = MakeVar("c", 37), a = MakeVar("a", 9), b = MakeVar("b", 11);
   const Var p = MakeVar("p", 9), u = MakeVar("u", 11), v = MakeVar("v", 37);
-  Check({"planes", {x}, {column, plane},
+  Check({"planes",
+         {x},
+         {column, plane},
          Block({For(c, LoopKind::kVector,
                     Store(column, {c}, Reduce(ReduceOp::kSum, {a, b}, Load(x, {a, b, c})))),
                 For(p, LoopKind::kUnroll,
-                    Store(plane, {p}, Reduce(ReduceOp::kMax, {u, v},
-                                             Load(x, {p, u, v}) * F(2)) + F(1)))})});
+                    Store(plane, {p},
+                          Reduce(ReduceOp::kMax, {u, v}, Load(x, {p, u, v}) * F(2)) + F(1)))})});
 }
 
 TEST_P(Codegen, SoftmaxWithLocalRow) {
@@ -322,10 +332,11 @@ TEST_P(Codegen, SoftmaxWithLocalRow) {
       Store(top, {Expr(0)}, Reduce(ReduceOp::kMax, {k}, Load(x, {row, k}))),
       For(i, LoopKind::kVector, Store(row_exp, {i}, Unary(UnaryOp::kExp, shifted))),
       Store(total, {Expr(0)}, Reduce(ReduceOp::kSum, {l}, Load(row_exp, {l}))),
-      For(j, LoopKind::kVector,
-          Store(y, {row, j}, Load(row_exp, {j}) / Load(total, {Expr(0)}))),
+      For(j, LoopKind::kVector, Store(y, {row, j}, Load(row_exp, {j}) / Load(total, {Expr(0)}))),
   });
-  Check({"softmax", {x}, {y},
+  Check({"softmax",
+         {x},
+         {y},
          For(row, LoopKind::kParallel, Alloc(top, Alloc(row_exp, Alloc(total, body))))});
 }
 
@@ -334,13 +345,14 @@ TEST_P(Codegen, NestedReductionsInOneExpression) {
   const Buffer x = MakeBuffer("x", F32, {6, n}), y = MakeBuffer("y", F32, {6, n});
   const Var row = MakeVar("row", 6), i = MakeVar("i", n);
   const Var k = MakeVar("k", n), l = MakeVar("l", n), m = MakeVar("m", n);
-  const Expr mean =
-      Reduce(ReduceOp::kSum, {k}, Load(x, {row, k})) * F(1.0 / n);
+  const Expr mean = Reduce(ReduceOp::kSum, {k}, Load(x, {row, k})) * F(1.0 / n);
   const Expr difference = Load(x, {row, l}) - mean;
   const Expr variance = Reduce(ReduceOp::kSum, {l}, difference * difference) * F(1.0 / n);
   const Expr top = Reduce(ReduceOp::kMax, {m}, Load(x, {row, m}));
   const Expr value = (Load(x, {row, i}) - mean) / Unary(UnaryOp::kSqrt, variance + F(1e-5)) + top;
-  Check({"norm", {x}, {y},
+  Check({"norm",
+         {x},
+         {y},
          For(row, LoopKind::kUnroll, For(i, LoopKind::kVector, Store(y, {row, i}, value)))});
 }
 
@@ -354,7 +366,9 @@ Kernel Matmul(int64_t m, int64_t n, int64_t k, int64_t tm, int64_t tn) {
   const Expr inside = And(Lt(row, m), Lt(column, n));
   const Expr product = Load(a, {row, kk}) * Load(b, {kk, column});
   const Expr value = Max(Reduce(ReduceOp::kSum, {kk}, product) + Load(bias, {column}), F(0));
-  return {"matmul", {a, b, bias}, {c},
+  return {"matmul",
+          {a, b, bias},
+          {c},
           For(mo, LoopKind::kParallel,
               For(no, For(mi, LoopKind::kUnroll,
                           For(ni, LoopKind::kVector, Store(c, {row, column}, value, inside)))))};
@@ -382,13 +396,14 @@ TEST_P(Codegen, PaddedConvolution) {
   const Expr inside =
       And(And(Ge(in_row, 0), Lt(in_row, h)), And(Ge(in_column, 0), Lt(in_column, w)));
   const Expr tap = Select(inside, Load(x, {c, in_row, in_column}), F(0));
-  const Expr value =
-      Reduce(ReduceOp::kSum, {c, kh, kw}, tap * Load(weights, {c, kh, kw, lane}));
-  Check({"conv", {x, weights}, {y},
+  const Expr value = Reduce(ReduceOp::kSum, {c, kh, kw}, tap * Load(weights, {c, kh, kw, lane}));
+  Check({"conv",
+         {x, weights},
+         {y},
          For(row, LoopKind::kParallel,
-             For(column, For(pixel, LoopKind::kUnroll,
-                             For(lane, LoopKind::kVector,
-                                 Store(y, {row, out_column, lane}, value)))))});
+             For(column,
+                 For(pixel, LoopKind::kUnroll,
+                     For(lane, LoopKind::kVector, Store(y, {row, out_column, lane}, value)))))});
 }
 
 /// Pads whose condition varies across the lanes.
@@ -402,7 +417,9 @@ TEST_P(Codegen, PaddedRowsAndPooling) {
     const Expr inside = And(Ge(from, 0), Lt(from, n));
     const Expr in_window = And(Ge(window, 0), Lt(window, n));
     const Expr lowest = NeutralElement(ReduceOp::kMax, type);
-    Check({"pad", {x}, {y, pooled},
+    Check({"pad",
+           {x},
+           {y, pooled},
            Block({For(i, LoopKind::kVector,
                       Store(y, {i}, Select(inside, Load(x, {from}), Const(type, 7)))),
                   For(j, LoopKind::kVector,
@@ -420,7 +437,9 @@ TEST_P(Codegen, GathersStridesAndScatters) {
   // The index is clamped, as a lowering of gather does.
   const Expr position = Cast(ElementType::kI64, Load(index, {i}));
   const Expr clamped = Min(Max(position + 10, 0), 39);
-  Check({"gather", {x, index}, {y, t, r},
+  Check({"gather",
+         {x, index},
+         {y, t, r},
          Block({For(i, LoopKind::kVector, Store(y, {i}, Load(x, {clamped, FloorMod(i, 6)}))),
                 For(a, LoopKind::kUnroll,
                     For(b, LoopKind::kVector, Store(t, {a, b}, Load(x, {b, a})))),
@@ -434,19 +453,23 @@ TEST_P(Codegen, PredicatedStores) {
   const Var i = MakeVar("i", n), row = MakeVar("row", 5), j = MakeVar("j", 10);
   const Var k = MakeVar("k", n);
   const Expr flat = Expr(row) * 10 + j;
-  Check({"predicates", {x}, {y, z, s},
-         Block({For(i, LoopKind::kVector,
-                    Store(y, {i}, Load(x, {i}) + F(1), Gt(Load(x, {i}), F(0)))),
-                For(row, For(j, LoopKind::kVector,
-                             Store(z, {flat}, Load(x, {flat}), Eq(FloorMod(row, 2), 1)))),
-                For(k, Store(s, {k}, Load(x, {Expr(k) + 3}), Lt(Expr(k) + 3, n)))})});
+  Check(
+      {"predicates",
+       {x},
+       {y, z, s},
+       Block({For(i, LoopKind::kVector, Store(y, {i}, Load(x, {i}) + F(1), Gt(Load(x, {i}), F(0)))),
+              For(row, For(j, LoopKind::kVector,
+                           Store(z, {flat}, Load(x, {flat}), Eq(FloorMod(row, 2), 1)))),
+              For(k, Store(s, {k}, Load(x, {Expr(k) + 3}), Lt(Expr(k) + 3, n)))})});
 }
 
 TEST_P(Codegen, IndexValuesAndBool) {
   const Buffer y = MakeBuffer("y", ElementType::kI64, {37}), f = MakeBuffer("f", F32, {37});
   const Buffer m = MakeBuffer("m", ElementType::kBool, {37});
   const Var i = MakeVar("i", 37), j = MakeVar("j", 37), k = MakeVar("k", 37);
-  Check({"iota", {}, {y, f, m},
+  Check({"iota",
+         {},
+         {y, f, m},
          Block({For(i, LoopKind::kVector, Store(y, {i}, FloorDiv(Expr(i) * 3 - 20, 7))),
                 For(j, LoopKind::kVector, Store(f, {j}, Cast(F32, j) * F(0.5))),
                 For(k, LoopKind::kVector,
@@ -500,7 +523,9 @@ TEST(CodegenTarget, KnowsVectorWidths) {
 TEST(CodegenSections, ExtentsAreOfTheParallelLoops) {
   const Buffer y = MakeBuffer("y", F32, {8});
   const Var i = MakeVar("i", 8), j = MakeVar("j", 8);
-  const Kernel kernel{"k", {}, {y},
+  const Kernel kernel{"k",
+                      {},
+                      {y},
                       Block({For(i, LoopKind::kParallel, Store(y, {i}, F(1))),
                              For(j, Store(y, {j}, Load(y, {j}) + F(1)))})};
   EXPECT_THAT(SectionExtents(kernel), ::testing::ElementsAre(8, 1));
