@@ -52,27 +52,31 @@ struct OpOrder {
 // `contraction` and the elementwise ops behind it that could share its kernel, in graph order; the
 // group may still be seen from outside in several places.
 std::vector<Op*> GrowEpilogue(Op* contraction, const OpOrder& order) {
-  std::vector<Op*> group = {contraction};
-  std::set<const Op*> inside = {contraction};
+  std::vector<Op*> group;
   std::set<const Op*> waiting;  // ops outside that depend on the group
-  size_t last = order.LastUse(*contraction);
-  const auto is_waiting = [&](const Op* operand) { return waiting.contains(operand); };
-  const auto is_inside = [&](const Op* operand) { return inside.contains(operand); };
-  for (size_t i = order.position.at(contraction) + 1; i <= last; ++i) {
-    Op* const op = order.ops[i];
-    if (op == nullptr) continue;
-    const auto& operands = op->operands();
-    const bool waits = std::any_of(operands.begin(), operands.end(), is_waiting);
-    if (!waits && std::none_of(operands.begin(), operands.end(), is_inside)) continue;
-    const bool joins = !waits && op->HasTrait(kElementwise) && group.size() < kMaxGroupOps &&
-                       op->shape() == contraction->shape();
-    if (joins) {
-      group.push_back(op);
-      inside.insert(op);
-      last = std::max(last, order.LastUse(*op));
+  std::set<size_t> dependents;  // positions of ops that depend on the group, still to be looked at
+  size_t last = 0;              // the last use of a member: nothing behind it can join
+  const auto join = [&](Op* op) {
+    group.push_back(op);
+    last = std::max(last, order.LastUse(*op));
+  };
+  const auto look_at_users = [&](const Op& op) {
+    for (const Op* const user : op.users()) dependents.insert(order.position.at(user));
+  };
+  join(contraction);
+  look_at_users(*contraction);
+  while (!dependents.empty() && *dependents.begin() <= last) {
+    Op* const op = order.ops[*dependents.begin()];
+    dependents.erase(dependents.begin());
+    const bool waits = std::any_of(op->operands().begin(), op->operands().end(),
+                                   [&](const Op* operand) { return waiting.contains(operand); });
+    if (!waits && op->HasTrait(kElementwise) && group.size() < kMaxGroupOps &&
+        op->shape() == contraction->shape()) {
+      join(op);
     } else {
       waiting.insert(op);
     }
+    look_at_users(*op);
   }
   return group;
 }

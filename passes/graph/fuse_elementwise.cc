@@ -101,7 +101,8 @@ class Group {
     }
     Members grown = members_;
     grown.emplace(op, *behind.begin());
-    if (!IsFusable(Sorted(grown))) return Refuse(op, "the kernel would be too large, or read nothing");
+    if (!IsFusable(Sorted(grown)))
+      return Refuse(op, "the kernel would be too large, or read nothing");
     Insert(op, *behind.begin());
   }
 

@@ -33,22 +33,31 @@ StatusOr<Op*> NoMovement(RewriteSite& at) {
   return identity ? at.operand(0) : kNoMatch;
 }
 
+// Whether `part` is a concat along `axis` that is read by one other op alone.
+bool IsNestedConcat(const Op& part, int64_t axis) {
+  return part.Is("concat") && part.Int("axis") == axis && HasOneUse(part);
+}
+
+// Flattens all levels at once, from the outermost: level by level a deep nest would be copied again
+// and again.
 StatusOr<Op*> NestedConcat(RewriteSite& at) {
   if (!at.op().Is("concat")) return kNoMatch;
   const int64_t axis = at.op().Int("axis");
-  const auto nested = [&](const Op* part) {
-    return part->Is("concat") && part->Int("axis") == axis && HasOneUse(*part);
-  };
-  const auto& operands = at.op().operands();
-  if (std::none_of(operands.begin(), operands.end(), nested)) return kNoMatch;
+  const Op* const user = HasOneUse(at.op()) ? at.op().users()[0] : nullptr;
+  if (user != nullptr && user->Is("concat") && user->Int("axis") == axis) return kNoMatch;
   std::vector<StatusOr<Op*>> parts;
-  for (Op* const part : operands) {
-    if (nested(part)) {
-      parts.insert(parts.end(), part->operands().begin(), part->operands().end());
+  const auto& operands = at.op().operands();
+  std::vector<Op*> work(operands.rbegin(), operands.rend());
+  while (!work.empty()) {
+    Op* const part = work.back();
+    work.pop_back();
+    if (IsNestedConcat(*part, axis)) {
+      work.insert(work.end(), part->operands().rbegin(), part->operands().rend());
     } else {
       parts.push_back(part);
     }
   }
+  if (parts.size() == operands.size()) return kNoMatch;
   return at.b().Make("concat", parts, {{"axis", axis}});
 }
 
