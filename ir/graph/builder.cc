@@ -40,8 +40,9 @@ Status CompleteAttributes(const OpDef& def, AttributeMap& attributes) {
   return OkStatus();
 }
 
-// An SSA name holds letters, digits, '_', '.', '-' and '/' only; the text form relies on it.
-std::string SanitizeName(const std::string& hint) {
+}  // namespace
+
+std::string SsaName(const std::string& hint) {
   std::string name;
   for (const char c : hint) {
     const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -51,7 +52,10 @@ std::string SanitizeName(const std::string& hint) {
   return name.empty() ? "v" : name;
 }
 
-}  // namespace
+void Builder::Rename(Op* op, const std::string& name) {
+  graph_->names_.erase(op->name_);
+  op->name_ = graph_->UniqueName(SsaName(name));
+}
 
 StatusOr<Op*> Builder::Make(std::string_view kind, const std::vector<StatusOr<Op*>>& operands,
                             AttributeMap attributes) {
@@ -96,7 +100,7 @@ StatusOr<Op*> Builder::Finish(std::unique_ptr<Op> op) {
   KILN_ASSIGN_OR_RETURN(op->type_, op->def_->infer(*op));
   KILN_RETURN_IF_ERROR(CheckedByteSize(op->type_).status());
   op->sources_ = sources_;
-  op->name_ = graph_->UniqueName(SanitizeName(hint_.empty() ? op->def_->name : hint_));
+  op->name_ = graph_->UniqueName(SsaName(hint_.empty() ? op->def_->name : hint_));
   for (Op* const operand : op->operands_) operand->users_.push_back(op.get());
   Op* const result = op.get();
   const auto position = before_ ? before_->position_ : graph_->ops_.end();
@@ -111,7 +115,7 @@ StatusOr<Op*> Builder::Input(const std::string& name, TensorType type) {
   op->graph_ = graph_;
   op->type_ = std::move(type);
   op->sources_ = {name};
-  op->name_ = graph_->UniqueName(SanitizeName(hint_.empty() ? name : hint_));
+  op->name_ = graph_->UniqueName(SsaName(hint_.empty() ? name : hint_));
   Op* const result = op.get();
   // Inputs stand first, in the order they were made.
   const auto position =

@@ -28,6 +28,9 @@ class Builder {
   /// The SSA name that the next ops derive theirs from; by default the op's kind.
   void SetNameHint(std::string hint) { hint_ = std::move(hint); }
 
+  /// Gives an op of this graph the SSA name `name`, or one derived from it when it is taken.
+  void Rename(Op* op, const std::string& name);
+
   StatusOr<Op*> Make(std::string_view kind, const std::vector<StatusOr<Op*>>& operands,
                      AttributeMap attributes = {});
   /// A region op. `body` has one input per operand, of the operand's type, and one output.
@@ -65,6 +68,10 @@ class Builder {
   std::vector<std::string> sources_;
   std::string hint_;
 };
+
+/// `hint` as an SSA name: what is not a letter, digit, '_', '.', '-' or '/' becomes '_'. The text
+/// form relies on it.
+std::string SsaName(const std::string& hint);
 
 /// A deep copy of `graph` into `module` under `name` (`module` may be the same).
 std::unique_ptr<Graph> CloneGraph(const Graph& graph, Module* module, std::string name);

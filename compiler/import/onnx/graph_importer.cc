@@ -65,6 +65,12 @@ AttributeValues CallAttributes(const NodeProto& call, const onnx::FunctionProto&
   return values;
 }
 
+// What the ops that a node becomes are called at first; those that give its results are renamed.
+std::string PartName(const NodeProto& node) {
+  const std::string& output = node.output_size() > 0 ? node.output(0) : node.name();
+  return SsaName(output + ".part");
+}
+
 std::string ParameterName(const Module& module, const std::string& name) {
   std::string unique = name;
   for (int i = 1; module.FindParameter(unique) != nullptr; ++i) unique = StrCat(name, "_", i);
@@ -85,6 +91,7 @@ StatusOr<Op*> GraphImporter::ToOp(Value* value) {
   if (value->op != nullptr) return value->op;
   if (value->kind == Value::Kind::kConstant) {
     KILN_ASSIGN_OR_RETURN(value->op, builder_.Constant(value->tensor));
+    builder_.Rename(value->op, value->name);
     return value->op;
   }
   Module* const module = builder_.graph()->module();
@@ -92,6 +99,7 @@ StatusOr<Op*> GraphImporter::ToOp(Value* value) {
   parameter.trainable = IsFloat(value->tensor.type().element);
   module->SetParameter(parameter);
   KILN_ASSIGN_OR_RETURN(value->op, builder_.Parameter(parameter.name));
+  builder_.Rename(value->op, parameter.name);
   return value->op;
 }
 
@@ -240,19 +248,30 @@ Status GraphImporter::ImportOperator(const NodeProto& proto, Scope& scope) {
   if (op == nullptr || opset == scope.opsets->end()) {
     return InternalError("preflight let operator ", proto.op_type(), " pass");
   }
-  const std::string label = NodeLabel(proto);
-  builder_.SetSources({label});
-  builder_.SetNameHint(proto.output_size() > 0 && !proto.output(0).empty() ? proto.output(0)
-                                                                           : label);
+  NameOps(proto);
   Node node(this, &scope, proto, *op, static_cast<int>(opset->second));
   KILN_RETURN_IF_ERROR(op->handler(node));
   for (const std::string& name : proto.output()) {
-    if (!name.empty() && !scope.values.contains(name)) {
+    if (name.empty()) continue;
+    const auto it = scope.values.find(name);
+    if (it == scope.values.end()) {
       return Unsupported("result '", Printable(name), "' of operator ", op->name,
                          " is not supported");
     }
+    NameResult(name, it->second, PartName(proto));
   }
   return OkStatus();
+}
+
+void GraphImporter::NameOps(const NodeProto& node) {
+  builder_.SetSources({NodeLabel(node)});
+  builder_.SetNameHint(PartName(node));
+}
+
+void GraphImporter::NameResult(const std::string& name, const Value& value,
+                               const std::string& part) {
+  // Not when the node passes on an op that stands for another value.
+  if (value.op != nullptr && value.op->name().starts_with(part)) builder_.Rename(value.op, name);
 }
 
 Status GraphImporter::ImportCall(const NodeProto& call, const onnx::FunctionProto& function,

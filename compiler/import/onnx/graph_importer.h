@@ -28,13 +28,15 @@ struct Value {
   Kind kind = Kind::kPoisoned;
   Op* op = nullptr;  ///< set from the start (kOp) or from the first use as an operand
   Tensor tensor;     ///< of kInitializer and kConstant
-  std::string name;  ///< of kInitializer
+  std::string name;  ///< of kInitializer and kConstant
 
   static Value FromOp(Op* op) { return {Kind::kOp, op, {}, {}}; }
   static Value Initializer(std::string name, Tensor tensor) {
     return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name)};
   }
-  static Value Constant(Tensor tensor) { return {Kind::kConstant, nullptr, std::move(tensor), {}}; }
+  static Value Constant(std::string name, Tensor tensor) {
+    return {Kind::kConstant, nullptr, std::move(tensor), std::move(name)};
+  }
   bool poisoned() const { return kind == Kind::kPoisoned; }
   const TensorType& type() const { return kind == Kind::kOp ? op->type() : tensor.type(); }
 };
@@ -74,6 +76,9 @@ class GraphImporter {
   /// Marks the parameter that `value` is, if it is one, as not trained.
   void Freeze(const Value& value);
 
+  /// Ops made from now on belong to `node`.
+  void NameOps(const onnx::NodeProto& node);
+
   /// Imports the body of an If branch; returns its results. A failure inside is recorded and the
   /// result is poisoned.
   StatusOr<std::vector<Value>> ImportBranch(const onnx::GraphProto& body, Scope& outer);
@@ -88,6 +93,8 @@ class GraphImporter {
   Status ImportNodes(const Nodes& nodes, Scope& scope);
   Status ImportNode(const onnx::NodeProto& node, Scope& scope);
   Status ImportOperator(const onnx::NodeProto& node, Scope& scope);
+  /// Calls the op of a result by the result's name, if its name begins with `part`.
+  void NameResult(const std::string& name, const Value& value, const std::string& part);
   Status ImportCall(const onnx::NodeProto& node, const onnx::FunctionProto& function, Scope& scope);
   Status MakeOutputs(const onnx::GraphProto& graph, Scope& scope);
 

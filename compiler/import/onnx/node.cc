@@ -134,6 +134,8 @@ StatusOr<ElementType> Node::TypeAttribute(const std::string& name,
   return ToElementType(static_cast<int>(attribute->i()));
 }
 
+void Node::Rename() { importer_->NameOps(proto_); }
+
 bool Node::Wants(int i) const { return i < proto_.output_size() && !proto_.output(i).empty(); }
 
 Status Node::Result(int i, const StatusOr<Op*>& value) {
@@ -147,7 +149,8 @@ void Node::Poison(int i) {
 }
 
 Status Node::ConstantResult(Tensor value) {
-  if (Wants(0)) scope_->Define(proto_.output(0), Value::Constant(std::move(value)));
+  if (Wants(0))
+    scope_->Define(proto_.output(0), Value::Constant(proto_.output(0), std::move(value)));
   return OkStatus();
 }
 

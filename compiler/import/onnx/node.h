@@ -67,6 +67,9 @@ class Node {
   StatusOr<ElementType> TypeAttribute(const std::string& name, ElementType default_value) const;
   const onnx::AttributeProto* Find(const std::string& name) const;
 
+  /// After another node's ops were made: ops made from now on belong to this one again.
+  void Rename();
+
   // Results.
   int num_results() const { return proto_.output_size(); }
   /// Somebody may read result `i`.

@@ -81,6 +81,7 @@ Status If(Node& n) {
     KILN_ASSIGN_OR_RETURN(auto values, n.importer().ImportBranch(n.Subgraph(name), n.scope()));
     KILN_ASSIGN_OR_RETURN(results.emplace_back(), BranchOps(n, values, &poisoned));
   }
+  n.Rename();
   for (int i = 0; i < n.num_results(); ++i) {
     if (poisoned) {
       n.Poison(i);

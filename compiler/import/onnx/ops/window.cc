@@ -97,10 +97,12 @@ std::vector<int64_t> RoundUp(Window& window, const Shape& spatial) {
     const int64_t room = spatial[d] + window.pads_low[d] + window.pads_high[d] - window.Span(d);
     if (room < 0) continue;  // no window fits; the op says so
     int64_t steps = room / stride + (room % stride != 0);
-    // A window may not start behind the data: then it would hold padding only.
+    // A window may not start behind the data: then it would hold padding only. (Padding that is
+    // given can hold such a window even without rounding; it is cut.)
     if (steps * stride >= spatial[d] + window.pads_low[d]) --steps;
     added[d] = std::max<int64_t>(steps * stride - room, 0);
-    window.pads_high[d] += added[d];
+    const int64_t excess = std::max<int64_t>(room - (steps * stride + stride - 1), 0);
+    window.pads_high[d] += added[d] - excess;
   }
   return added;
 }
