@@ -39,7 +39,8 @@ TileEmitter::Key TileEmitter::KeyOf(const Expr& expr) {
 
 llvm::Value* TileEmitter::Remembered(const Key& key) const {
   for (auto memo = memos_.rbegin(); memo != memos_.rend(); ++memo) {
-    if (const auto found = memo->find(key); found != memo->end()) return found->second;
+    if (const auto found = memo->values.find(key); found != memo->values.end())
+      return found->second;
   }
   return nullptr;
 }
@@ -53,7 +54,7 @@ llvm::Value* TileEmitter::Eval(const Expr& expr) {
   const Key key = KeyOf(expr);
   if (llvm::Value* const value = Remembered(key)) return value;
   llvm::Value* const value = EvalNode(expr);
-  memos_.back()[key] = value;
+  memos_.back().values[key] = value;
   return value;
 }
 
@@ -70,7 +71,7 @@ llvm::Value* TileEmitter::EvalNode(const Expr& expr) {
     }
     case ExprKind::kSelect: return EvalSelect(node);
     case ExprKind::kCast: return ops_.Cast(node.args[0].type(), node.type, Eval(node.args[0]));
-    case ExprKind::kLoad: return EvalLoad(expr);
+    case ExprKind::kLoad: return EvalLoad(node);
     case ExprKind::kReduce: return EvalReduce(expr);
   }
   return nullptr;
@@ -111,40 +112,20 @@ Expr TileEmitter::Specialize(const Expr& expr) {
       values.emplace(variables_[id], bindings_[id].offset);
     }
   }
-  specialized_.push_back(loop::Simplify(loop::Substitute(expr, values)));
-  return specialized_.back();
+  const Expr special = loop::Simplify(loop::Substitute(expr, values));
+  for (const Expr& known : specialized_) {
+    if (loop::Equal(known, special)) return known;
+  }
+  specialized_.push_back(special);
+  return special;
 }
 
 llvm::Value* TileEmitter::EvalCondition(const Expr& condition) {
   const Key key = KeyOf(condition);
   if (llvm::Value* const value = Remembered(key)) return value;
   llvm::Value* const value = Eval(Specialize(condition));
-  memos_.back()[key] = value;
+  memos_.back().values[key] = value;
   return value;
-}
-
-int TileEmitter::MakeGuard(const Expr& condition, bool holds) {
-  for (size_t i = 1; i < guards_.size(); ++i) {
-    if (guards_[i].parent == guard_ && guards_[i].condition.get() == condition.get() &&
-        guards_[i].holds == holds) {
-      return static_cast<int>(i);
-    }
-  }
-  const VariableSet variables = InfoOf(condition).variables | guards_[guard_].variables;
-  guards_.push_back({guard_, condition, holds, variables});
-  return static_cast<int>(guards_.size()) - 1;
-}
-
-llvm::Value* TileEmitter::GuardValue(int guard) {
-  if (guard == 0) return nullptr;
-  const Guard made = guards_[guard];
-  llvm::Value* const outer = GuardValue(made.parent);
-  const int inside = std::exchange(guard_, made.parent);
-  llvm::Value* value = EvalCondition(made.condition);
-  guard_ = inside;
-  if (!made.holds) value = ops_.builder().CreateNot(value);
-  return outer == nullptr ? value
-                          : ops_.Binary(loop::BinaryOp::kAnd, ElementType::kBool, outer, value);
 }
 
 llvm::Value* TileEmitter::EvalUnder(const Expr& condition, bool holds, const Expr& expr) {
@@ -160,6 +141,14 @@ llvm::Value* TileEmitter::EvalSelect(const ExprNode& node) {
   llvm::Value* const condition = EvalCondition(node.args[0]);
   if (const auto* known = llvm::dyn_cast<llvm::ConstantInt>(condition)) {
     return Eval(node.args[known->isZero() ? 2 : 1]);
+  }
+  const ExprNode& load = *node.args[1];
+  if (load.kind == ExprKind::kLoad && node.args[2]->kind == ExprKind::kConst &&
+      LanesOf(condition) == 0 && InfoOf(node.args[1]).may_fault) {
+    const int outer = std::exchange(guard_, MakeGuard(node.args[0], true));
+    llvm::Value* const value = EvalLoadOr(load, node.args[2].get());
+    guard_ = outer;
+    return value;
   }
   llvm::Value* const if_true = EvalUnder(node.args[0], true, node.args[1]);
   llvm::Value* const if_false = EvalUnder(node.args[0], false, node.args[2]);

@@ -32,6 +32,10 @@ class LoopNest {
   /// also the values after the loop.
   void Close(llvm::ArrayRef<llvm::Value*> carried = {});
 
+  /// The level of the innermost loop.
+  int depth() const { return static_cast<int>(scopes_.size()) - 1; }
+  /// The block from which the loop of a level is entered.
+  llvm::BasicBlock* Preheader(int level) const { return scopes_[level].preheader; }
   llvm::Value* Counter(int level) const { return scopes_[level].counter; }
 
   /// base + sum of stride * counter, computed where its innermost counter lives.

@@ -35,17 +35,17 @@ loop::Affine TileEmitter::SpecializedIndex(const loop::Buffer& buffer,
   return found->second;
 }
 
-TileEmitter::Address TileEmitter::AddressOf(const loop::Buffer& buffer,
-                                            const std::vector<Expr>& indices,
-                                            const ExprNode* node) {
-  auto& b = ops_.builder();
+void TileEmitter::AddressParts::Reach::Add(int64_t stride, int64_t extent) {
+  (stride < 0 ? low : high) += stride * (extent - 1);
+}
+
+TileEmitter::AddressParts TileEmitter::PartsOf(const loop::Buffer& buffer,
+                                               const std::vector<Expr>& indices,
+                                               const ExprNode* node) {
   const int64_t bytes = ByteSize(buffer->element);
   const loop::Affine flat = SpecializedIndex(buffer, indices, node);
-  Address address;
-  address.base = function_.buffers.at(buffer.get());
-  int64_t constant = flat.constant * bytes;
-  std::map<int, int64_t> strides;
-  llvm::Value* moved = nullptr;  // bytes, by what is not affine in the loops
+  AddressParts parts;
+  parts.fixed = flat.constant * bytes;
   const auto add = [&](llvm::Value* sum, llvm::Value* value, int64_t scale) {
     const auto scaled =
         ops_.Binary(loop::BinaryOp::kMul, ElementType::kI64, value, ops_.ConstantInt(scale));
@@ -56,20 +56,32 @@ TileEmitter::Address TileEmitter::AddressOf(const loop::Buffer& buffer,
     const int64_t stride = coefficient * bytes;
     if (atom->kind == ExprKind::kVar) {
       const int id = IdOf(atom->var.get());
-      constant += stride * bindings_[id].offset;
-      if (bindings_[id].level > 0) strides[bindings_[id].level] += stride;
-      if (lanes_.width > 0 && lanes_.variable == id) address.lane_stride += coefficient;
+      const Binding& binding = bindings_[id];
+      parts.of_instance += stride * binding.offset;
+      if (binding.level > 0) {
+        parts.strides[binding.level] += stride;
+        parts.reaches[binding.level].Add(stride, atom->var->extent);
+      } else {
+        parts.instance_reach.Add(stride, atom->var->extent);
+      }
+      if (lanes_.width > 0 && lanes_.variable == id) parts.lane_stride += coefficient;
     } else if (VariesInLanes(atom)) {
-      address.offsets = add(address.offsets, Eval(atom), stride);
+      parts.offsets = add(parts.offsets, Eval(atom), stride);
     } else {
-      moved = add(moved, Eval(atom), stride);
+      parts.moved = add(parts.moved, Eval(atom), stride);
     }
   }
-  std::erase_if(strides, [](const auto& entry) { return entry.second == 0; });
-  address.pointer = nest_.Pointer(address.base, LoopNest::Strides(strides.begin(), strides.end()));
-  if (moved != nullptr) address.pointer = b.CreatePtrAdd(address.pointer, moved);
-  if (constant != 0) address.pointer = b.CreatePtrAdd(address.pointer, ops_.ConstantInt(constant));
-  return address;
+  std::erase_if(parts.strides, [](const auto& entry) { return entry.second == 0; });
+  return parts;
+}
+
+llvm::Value* TileEmitter::PlainPointer(llvm::Value* base, const AddressParts& parts) {
+  auto& b = ops_.builder();
+  const LoopNest::Strides strides(parts.strides.begin(), parts.strides.end());
+  llvm::Value* pointer = nest_.Pointer(base, strides);
+  if (parts.moved != nullptr) pointer = b.CreatePtrAdd(pointer, parts.moved);
+  const int64_t constant = parts.fixed + parts.of_instance;
+  return constant == 0 ? pointer : b.CreatePtrAdd(pointer, ops_.ConstantInt(constant));
 }
 
 llvm::Value* TileEmitter::ActiveMask() const {
@@ -95,19 +107,34 @@ llvm::Value* TileEmitter::ToMemory(ElementType type, llvm::Value* value) {
   return ops_.builder().CreateZExt(value, ops_.MemoryType(type, LanesOf(value)));
 }
 
-llvm::Value* TileEmitter::EvalLoad(const Expr& expr) {
-  const ExprNode& node = *expr;
-  llvm::Constant* const zero = llvm::Constant::getNullValue(ops_.RegisterType(node.type));
-  if (ElementCount(node.buffer->shape) == 0) return zero;  // only where the guard is false
-  llvm::Value* guard = IsInBounds(node) ? nullptr : GuardValue(guard_);
-  if (const auto* known = llvm::dyn_cast_or_null<llvm::Constant>(guard)) {
-    if (known->isNullValue()) return zero;
-    if (known->isAllOnesValue()) guard = nullptr;
+llvm::Value* TileEmitter::EvalLoad(const ExprNode& node) { return EvalLoadOr(node, nullptr); }
+
+llvm::Value* TileEmitter::EvalLoadOr(const ExprNode& node, const ExprNode* otherwise) {
+  const ExprNode zero{.kind = ExprKind::kConst, .type = node.type};
+  if (otherwise == nullptr) otherwise = &zero;
+  const Condition condition = IsInBounds(node) ? Condition{} : ConditionOf(guard_);
+  // A buffer without elements is only loaded from where the guard is false.
+  if (condition.kind == Condition::kNever || ElementCount(node.buffer->shape) == 0) {
+    return ops_.Constant(*otherwise);
   }
-  const Address address = AddressOf(node.buffer, node.args, &node);
+  llvm::Value* const base = function_.buffers.at(node.buffer.get());
+  const AddressParts parts = PartsOf(node.buffer, node.args, &node);
+  const bool uniform = condition.kind == Condition::kUniform;
+  Address address{base, nullptr, parts.lane_stride, parts.offsets};
+  if (uniform && parts.offsets == nullptr) {
+    address.pointer = GuardedPointer(base, parts, condition, *otherwise);
+    return LoadFrom(node, address, nullptr);
+  }
+  address.pointer = PlainPointer(base, parts);
+  llvm::Value* const value = LoadFrom(node, address, condition.value);
+  return uniform ? ops_.Select(condition.value, value, ops_.Constant(*otherwise)) : value;
+}
+
+llvm::Value* TileEmitter::LoadFrom(const ExprNode& node, const Address& address,
+                                   llvm::Value* guard) {
   if (address.offsets != nullptr) return LoadLanes(node, address, guard);
   if (lanes_.width > 0 && address.lane_stride == 1) return LoadContiguous(node, address, guard);
-  if (address.lane_stride != 0) return LoadLanes(node, address, guard);
+  if (lanes_.width > 0 && address.lane_stride != 0) return LoadLanes(node, address, guard);
   if (guard != nullptr && LanesOf(guard) > 0) {
     // In bounds when it is for any of the lanes.
     guard = ops_.builder().CreateOrReduce(ops_.builder().CreateAnd(guard, ActiveMask()));
@@ -155,57 +182,51 @@ llvm::Value* TileEmitter::LoadContiguous(const ExprNode& node, const Address& ad
                                          llvm::Value* guard) {
   auto& b = ops_.builder();
   const ElementType type = node.type;
-  const int width = lanes_.width;
   const llvm::Align align(ByteSize(type));
-  llvm::Value* pointer = address.pointer;
+  if (guard != nullptr && !CanMask(type)) return LoadLanes(node, address, guard);
   llvm::Value* mask = lanes_.partial() ? ActiveMask() : nullptr;
-  if (guard != nullptr && LanesOf(guard) == 0 && ElementCount(node.buffer->shape) >= width) {
-    pointer = SafePointer(pointer, address.base, guard);
-  } else if (guard != nullptr) {
-    if (!CanMask(type)) return LoadLanes(node, address, guard);
-    guard = ops_.Splat(guard, width);
-    mask = mask == nullptr ? guard : b.CreateAnd(mask, guard);
-  }
-  llvm::Type* const vector = ops_.MemoryType(type, width);
-  if (mask == nullptr) return FromMemory(type, b.CreateAlignedLoad(vector, pointer, align));
-  return FromMemory(
-      type, b.CreateMaskedLoad(vector, pointer, align, mask, llvm::Constant::getNullValue(vector)));
+  if (guard != nullptr) mask = mask == nullptr ? guard : b.CreateAnd(mask, guard);
+  llvm::Type* const vector = ops_.MemoryType(type, lanes_.width);
+  if (mask == nullptr) return FromMemory(type, b.CreateAlignedLoad(vector, address.pointer, align));
+  return FromMemory(type, b.CreateMaskedLoad(vector, address.pointer, align, mask,
+                                             llvm::Constant::getNullValue(vector)));
 }
 
-void TileEmitter::StoreScalar(llvm::Value* value, llvm::Value* pointer, llvm::Value* guard) {
-  auto& b = ops_.builder();
-  const llvm::Align align(ByteSize(store_.buffer->element));
-  Under(guard, [&] { b.CreateAlignedStore(value, pointer, align); });
-}
-
-void TileEmitter::StoreValue(llvm::Value* value, llvm::Value* guard) {
-  auto& b = ops_.builder();
-  if (const auto* known = llvm::dyn_cast_or_null<llvm::Constant>(guard)) {
-    if (known->isNullValue()) return;
-    if (known->isAllOnesValue()) guard = nullptr;
-  }
+void TileEmitter::StoreValue(llvm::Value* value, const Condition& condition) {
+  if (condition.kind == Condition::kNever) return;
   const ElementType type = store_.buffer->element;
-  const Address address = AddressOf(store_.buffer, store_.indices, nullptr);
+  llvm::Value* const base = function_.buffers.at(store_.buffer.get());
+  const AddressParts parts = PartsOf(store_.buffer, store_.indices, nullptr);
+  const Address address{base, PlainPointer(base, parts), parts.lane_stride, parts.offsets};
   value = ToMemory(type, ops_.Splat(value, lanes_.width));
-  if (lanes_.width == 0) return StoreScalar(value, address.pointer, guard);
-  const bool lane_guard = guard != nullptr && LanesOf(guard) > 0;
+  if (condition.kind != Condition::kUniform) return StoreLanes(value, address, condition.value);
+  Under(condition.value, [&] { StoreLanes(value, address, nullptr); });
+}
+
+void TileEmitter::StoreLanes(llvm::Value* value, const Address& address, llvm::Value* guard) {
+  auto& b = ops_.builder();
+  const ElementType type = store_.buffer->element;
+  const llvm::Align align(ByteSize(type));
+  if (lanes_.width == 0) {
+    b.CreateAlignedStore(value, address.pointer, align);
+    return;
+  }
   if (address.offsets != nullptr || address.lane_stride != 1) {
     for (int lane = 0; lane < lanes_.active; ++lane) {
-      StoreScalar(b.CreateExtractElement(value, lane), LanePointer(address, type, lane),
-                  lane_guard ? b.CreateExtractElement(guard, lane) : guard);
+      llvm::Value* const scalar = b.CreateExtractElement(value, lane);
+      llvm::Value* const pointer = LanePointer(address, type, lane);
+      Under(guard == nullptr ? nullptr : b.CreateExtractElement(guard, lane),
+            [&] { b.CreateAlignedStore(scalar, pointer, align); });
     }
     return;
   }
-  const llvm::Align align(ByteSize(type));
   llvm::Value* mask = lanes_.partial() ? ActiveMask() : nullptr;
-  if (lane_guard) mask = mask == nullptr ? guard : b.CreateAnd(mask, guard);
-  Under(lane_guard ? nullptr : guard, [&] {
-    if (mask == nullptr) {
-      b.CreateAlignedStore(value, address.pointer, align);
-    } else {
-      b.CreateMaskedStore(value, address.pointer, align, mask);
-    }
-  });
+  if (guard != nullptr) mask = mask == nullptr ? guard : b.CreateAnd(mask, guard);
+  if (mask == nullptr) {
+    b.CreateAlignedStore(value, address.pointer, align);
+  } else {
+    b.CreateMaskedStore(value, address.pointer, align, mask);
+  }
 }
 
 void TileEmitter::Under(llvm::Value* condition, const std::function<void()>& emit) {

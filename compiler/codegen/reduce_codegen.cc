@@ -119,7 +119,7 @@ llvm::Value* TileEmitter::EvalReduce(const Expr& expr) {
   }
   for (const Accumulator& accumulator : reduction.accumulators) {
     Enter(accumulator.instance);
-    memos_.back()[KeyOf(accumulator.reduce)] = accumulator.value;
+    memos_.back().values[KeyOf(accumulator.reduce)] = accumulator.value;
   }
   Enter(present);
   return Remembered(KeyOf(expr));

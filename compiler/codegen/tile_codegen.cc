@@ -193,6 +193,7 @@ bool TileEmitter::VariesInTile(const Expr& expr) {
 void TileEmitter::EmitInstances(std::vector<Instance> instances) {
   instances_ = std::move(instances);
   memos_.emplace_back();
+  tile_level_ = nest_.depth();
   Enter(instances_[0]);
   const Expr& predicate = store_.predicate;
   if (!predicate.defined()) {
@@ -212,7 +213,7 @@ void TileEmitter::StoreInstances() {
   for (const Instance& instance : instances) {
     Enter(instance);
     llvm::Value* const value = Eval(store_.value);
-    StoreValue(value, GuardValue(guard_));
+    StoreValue(value, ConditionOf(guard_));
   }
 }
 

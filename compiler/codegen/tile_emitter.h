@@ -79,12 +79,38 @@ class TileEmitter {
   struct KeyHash {
     size_t operator()(const Key& key) const;
   };
-  using Memo = std::unordered_map<Key, llvm::Value*, KeyHash>;
+  /// What is known at one loop level, and at those inside it.
+  struct Memo {
+    std::unordered_map<Key, llvm::Value*, KeyHash> values;
+    std::map<std::vector<llvm::Value*>, llvm::Value*> derived;  ///< made of these values
+  };
+  /// A guard for the present instance.
+  struct Condition {
+    enum Kind { kAlways, kNever, kUniform, kByLane };
+    Kind kind = kAlways;
+    llvm::Value* value = nullptr;  ///< i1, or a vector of it when by lane
+    int level = 0;                 ///< kUniform: the innermost loop that it depends on
+  };
   struct Address {
     llvm::Value* base = nullptr;     ///< of the buffer
     llvm::Value* pointer = nullptr;  ///< of lane 0
     int64_t lane_stride = 0;         ///< elements; 0 also for scalars
     llvm::Value* offsets = nullptr;  ///< when not affine in the lanes: bytes from pointer, a vector
+  };
+  /// The parts of an affine address, in bytes, and how far each reaches over all iterations.
+  struct AddressParts {
+    struct Reach {
+      int64_t low = 0, high = 0;
+      void Add(int64_t stride, int64_t extent);
+    };
+    int64_t fixed = 0;  ///< the same for all instances
+    int64_t of_instance = 0;
+    Reach instance_reach;
+    std::map<int, int64_t> strides;  ///< by loop level
+    std::map<int, Reach> reaches;    ///< by loop level
+    int64_t lane_stride = 0;         ///< elements
+    llvm::Value* moved = nullptr;    ///< by what is not affine in the loops
+    llvm::Value* offsets = nullptr;  ///< and what of that varies across the lanes
   };
   struct Accumulator {
     loop::Expr reduce;
@@ -124,17 +150,30 @@ class TileEmitter {
   llvm::Value* EvalSelect(const loop::ExprNode& node);
   llvm::Value* EvalCondition(const loop::Expr& condition);
   llvm::Value* EvalUnder(const loop::Expr& condition, bool holds, const loop::Expr& expr);
-  /// The i1 value of the guard (a vector where it varies across lanes), or null for "always".
-  llvm::Value* GuardValue(int guard);
-  int MakeGuard(const loop::Expr& condition, bool holds);
   const Info& InfoOf(const loop::Expr& expr);
   Key KeyOf(const loop::Expr& expr);
   llvm::Value* Remembered(const Key& key) const;
   bool VariesInLanes(const loop::Expr& expr);
   llvm::Value* BindingValue(const Binding& binding);
-  /// `expr` with the variables that have constant values replaced and simplified.
+  /// `expr`, the same node for equal results, with the variables that have constant values replaced
+  /// and simplified.
   loop::Expr Specialize(const loop::Expr& expr);
   bool HasConstants(const VariableSet& variables) const;
+
+  // guard_codegen.cc
+  int MakeGuard(const loop::Expr& condition, bool holds);
+  Condition ConditionOf(int guard);
+  int LevelOf(const VariableSet& variables) const;
+  /// What `emit` gives, emitted before the loop inside `level`. Straight code only.
+  llvm::Value* AtLevel(int level, const std::function<llvm::Value*()>& emit);
+  /// The value made of `parts` by `emit`, made once.
+  llvm::Value* Derived(const std::vector<llvm::Value*>& parts,
+                       const std::function<llvm::Value*()>& emit);
+  /// The pointer of the address, or, where the condition is false, one into constants that all are
+  /// `otherwise`.
+  llvm::Value* GuardedPointer(llvm::Value* base, const AddressParts& parts,
+                              const Condition& condition, const loop::ExprNode& otherwise);
+  llvm::Value* ConstantPool(const loop::ExprNode& value, int64_t bytes);
 
   // memory.cc
   static bool IsInBounds(const loop::ExprNode& load);
@@ -142,9 +181,13 @@ class TileEmitter {
   /// FlatIndex for the present instance; `node` is the load, null for the store.
   loop::Affine SpecializedIndex(const loop::Buffer& buffer, const std::vector<loop::Expr>& indices,
                                 const loop::ExprNode* node);
-  Address AddressOf(const loop::Buffer& buffer, const std::vector<loop::Expr>& indices,
-                    const loop::ExprNode* node);
-  llvm::Value* EvalLoad(const loop::Expr& expr);
+  AddressParts PartsOf(const loop::Buffer& buffer, const std::vector<loop::Expr>& indices,
+                       const loop::ExprNode* node);
+  llvm::Value* PlainPointer(llvm::Value* base, const AddressParts& parts);
+  llvm::Value* EvalLoad(const loop::ExprNode& node);
+  /// The load where the present guard holds, else `otherwise`, or any value when that is null.
+  llvm::Value* EvalLoadOr(const loop::ExprNode& node, const loop::ExprNode* otherwise);
+  llvm::Value* LoadFrom(const loop::ExprNode& node, const Address& address, llvm::Value* guard);
   llvm::Value* LoadScalar(ElementType type, llvm::Value* pointer);
   llvm::Value* LoadContiguous(const loop::ExprNode& node, const Address& address,
                               llvm::Value* guard);
@@ -156,8 +199,8 @@ class TileEmitter {
   bool CanMask(ElementType type) const;
   llvm::Value* FromMemory(ElementType type, llvm::Value* value);
   llvm::Value* ToMemory(ElementType type, llvm::Value* value);
-  void StoreValue(llvm::Value* value, llvm::Value* guard);
-  void StoreScalar(llvm::Value* value, llvm::Value* pointer, llvm::Value* guard);
+  void StoreValue(llvm::Value* value, const Condition& condition);
+  void StoreLanes(llvm::Value* value, const Address& address, llvm::Value* guard);
   /// Emits code that runs only where the scalar condition holds (null: always).
   void Under(llvm::Value* condition, const std::function<void()>& emit);
 
@@ -202,7 +245,8 @@ class TileEmitter {
   Instance present_;
   Lanes lanes_;              ///< of the present instance
   bool reducing_ = false;    ///< inside the loops of a reduction
-  std::vector<Memo> memos_;  ///< one a loop level, and one for the tile
+  std::vector<Memo> memos_;  ///< for the tile, and for each loop of reductions in it
+  int tile_level_ = 0;       ///< the level of the innermost loop around the tile
   std::vector<Guard> guards_;
   int guard_ = 0;
   std::unordered_map<const loop::ExprNode*, Info> infos_;
