@@ -109,6 +109,10 @@ Graph* Module::FindFunction(std::string_view function_name) const {
   return nullptr;
 }
 
+void Module::EraseFunction(std::string_view name) {
+  std::erase_if(functions_, [&](const auto& function) { return function->name() == name; });
+}
+
 void Module::SetParameter(Parameter parameter) {
   std::string key = parameter.name;
   parameters_.insert_or_assign(std::move(key), std::move(parameter));

@@ -157,6 +157,7 @@ class Module {
   Graph* AddFunction(std::string name);
   /// nullptr when there is none of that name.
   Graph* FindFunction(std::string_view name) const;
+  void EraseFunction(std::string_view name);
 
   const std::map<std::string, Parameter, std::less<>>& parameters() const { return parameters_; }
   /// Adds or replaces.

@@ -1,0 +1,66 @@
+#include "compiler/compile.h"
+
+#include <chrono>
+
+#include "compiler/lower/lower.h"
+#include "passes/graph/graph_passes.h"
+#include "passes/pipeline.h"
+
+namespace kiln {
+
+namespace {
+
+/// Adds the time since the last call (or its making) to a figure.
+class Stopwatch {
+ public:
+  void AddTo(double* milliseconds) {
+    const auto now = std::chrono::steady_clock::now();
+    *milliseconds += std::chrono::duration<double, std::milli>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+std::vector<Pass> PassesFor(const CompileOptions& options) {
+  if (!options.optimize) return {DecomposeComposites()};
+  return InferencePipeline({.lanes = options.target.Lanes(ByteSize(ElementType::kF32))});
+}
+
+Status Optimize(Module& module, const CompileOptions& options) {
+  return PassManager(PassesFor(options), options.passes).Run(module);
+}
+
+StatusOr<Program> CompileToProgram(const Module& module, const CompileOptions& options,
+                                   CompileTimes* times) {
+  CompileTimes unused;
+  if (times == nullptr) times = &unused;
+  Stopwatch watch;
+  const std::unique_ptr<Module> optimized = module.Clone();
+  KILN_RETURN_IF_ERROR(Optimize(*optimized, options));
+  watch.AddTo(&times->passes);
+  auto program =
+      LowerModule(*optimized, {.target = options.target, .schedule = options.schedule});
+  watch.AddTo(&times->lower);
+  return program;
+}
+
+StatusOr<std::unique_ptr<Executable>> CompileForHost(const Module& module,
+                                                     const CompileOptions& options,
+                                                     CompileTimes* times) {
+  CompileTimes unused;
+  if (times == nullptr) times = &unused;
+  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module, options, times));
+  Stopwatch watch;
+  const ObjectCache cache(options.cache_directory);
+  auto executable = Jit(program, {.target = options.target,
+                                  .threads = options.threads,
+                                  .cache = options.cache_directory.empty() ? nullptr : &cache});
+  watch.AddTo(&times->codegen);
+  return executable;
+}
+
+}  // namespace kiln

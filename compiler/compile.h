@@ -1,0 +1,49 @@
+// The one door: a module in, a program or an executable out.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "compiler/jit/jit.h"
+#include "compiler/lower/program.h"
+#include "compiler/schedule/target.h"
+#include "ir/graph/graph.h"
+#include "ir/support/status.h"
+#include "passes/pass_manager.h"
+
+namespace kiln {
+
+struct CompileOptions {
+  Target target;
+  bool optimize = true;         ///< off: only what lowering needs (composites decomposed)
+  bool schedule = true;         ///< off: loops stay serial and scalar
+  int threads = 1;              ///< for compiling
+  std::string cache_directory;  ///< of object files; empty: no cache
+  PassOptions passes;           ///< what to print, switch off, verify
+};
+
+/// Where the time of a compilation went, in milliseconds.
+struct CompileTimes {
+  double passes = 0;
+  double lower = 0;
+  double codegen = 0;
+  double total() const { return passes + lower + codegen; }
+};
+
+/// The passes that `options` asks for: the whole pipeline, or decomposition alone.
+std::vector<Pass> PassesFor(const CompileOptions& options);
+
+/// Runs them on `module` in place.
+Status Optimize(Module& module, const CompileOptions& options);
+
+/// Optimises a copy of `module` and lowers it.
+StatusOr<Program> CompileToProgram(const Module& module, const CompileOptions& options,
+                                   CompileTimes* times = nullptr);
+
+/// Optimises a copy of `module`, lowers it, and compiles it for this process. The target must be
+/// this machine's, or one whose instructions it has.
+StatusOr<std::unique_ptr<Executable>> CompileForHost(const Module& module,
+                                                     const CompileOptions& options,
+                                                     CompileTimes* times = nullptr);
+
+}  // namespace kiln

@@ -1,0 +1,123 @@
+// `kiln compile`: a model to a shared library, an object file or text.
+#include <algorithm>
+#include <filesystem>
+
+#include "compiler/aot/library.h"
+#include "tools/model.h"
+
+namespace kiln {
+
+namespace {
+
+struct CompileCommandOptions {
+  ModelOptions model;
+  CompileFlags compile;
+  std::string output;
+  std::string emit = "lib";
+  std::string header;
+  std::vector<std::string> functions;
+};
+
+/// "resnet50" for "out/libresnet50.so".
+std::string LibraryPrefix(const std::string& path) {
+  std::string name = std::filesystem::path(path).stem().string();
+  if (name.starts_with("lib") && name.size() > 3) name = name.substr(3);
+  return CIdentifier(name);
+}
+
+/// Where the header goes: beside the library, unless that is a device.
+std::string HeaderPath(const CompileCommandOptions& options) {
+  if (!options.header.empty()) return options.header;
+  std::error_code error;
+  const auto status = std::filesystem::status(options.output, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) return "";
+  return std::filesystem::path(options.output).replace_extension(".h").string();
+}
+
+StatusOr<std::string> Emit(const Program& program, const CompileCommandOptions& options,
+                           const CompileOptions& compile) {
+  const ObjectCache cache(compile.cache_directory);
+  const ObjectOptions object{.target = compile.target,
+                             .threads = compile.threads,
+                             .cache = compile.cache_directory.empty() ? nullptr : &cache};
+  if (options.emit == "llvm") return EmitText(program, compile.target, CodeForm::kLlvmIr);
+  if (options.emit == "asm") return EmitText(program, compile.target, CodeForm::kAssembly);
+  if (options.emit == "obj") return EmitObject(program, object);
+  return EmitLibrary(program, object, std::filesystem::path(options.output).filename().string());
+}
+
+/// What was written, for people or for machines.
+void Report(const Program& program, const std::string& header, const CompileCommandOptions& options,
+            const Globals& globals) {
+  Json functions = Json::array();
+  for (const FunctionProgram& function : program.functions) {
+    functions.push_back({{"name", function.name},
+                         {"arena_bytes", function.workspace_bytes},
+                         {"steps", function.steps.size()}});
+  }
+  if (globals.json) {
+    PrintJson({{"file", options.output},
+               {"header", header},
+               {"kernels", program.kernels.size()},
+               {"parameter_bytes", program.parameters_bytes},
+               {"functions", std::move(functions)}});
+    return;
+  }
+  Note(globals,
+       StrCat("wrote ", options.output, header.empty() ? "" : " and " + header, ": ",
+              program.kernels.size(), " kernels, ",
+              FormatBytes(static_cast<double>(program.parameters_bytes)), " of parameters"));
+}
+
+Status Compile(const CompileCommandOptions& options, const Globals& globals) {
+  KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
+  KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
+  const std::string path = ModelFile(options.model);
+  KILN_RETURN_IF_ERROR(InFile(path, SelectFunctions(*module, options.functions)));
+  if (options.emit == "ir") {
+    KILN_RETURN_IF_ERROR(InFile(path, Optimize(*module, compile)));
+    return SaveModule(*module, options.output);
+  }
+  Note(globals, StrCat("compiling for ", compile.target.cpu));
+  KILN_ASSIGN_OR_RETURN(const Program program, InFile(path, CompileToProgram(*module, compile)));
+  KILN_ASSIGN_OR_RETURN(const std::string bytes, InFile(path, Emit(program, options, compile)));
+  KILN_RETURN_IF_ERROR(WriteText(options.output, bytes));
+  const bool native = options.emit == "lib" || options.emit == "obj";
+  const std::string header = native ? HeaderPath(options) : options.header;
+  if (!header.empty()) {
+    KILN_RETURN_IF_ERROR(WriteText(header, EmitHeader(program, LibraryPrefix(options.output))));
+  }
+  Report(program, header, options, globals);
+  return OkStatus();
+}
+
+}  // namespace
+
+void AddCompileCommand(CLI::App& app, const Globals& globals, Action& action) {
+  const auto options = std::make_shared<CompileCommandOptions>();
+  CLI::App* const command = app.add_subcommand(
+      "compile",
+      "Compile a model ahead of time. The default, a shared library with a C header\n"
+      "beside it, needs nothing but libc and libm. The same input gives the same bytes.");
+  AddModelOptions(*command, options->model);
+  command->add_option("-o,--output", options->output, "The file to write")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("--emit", options->emit,
+                   "lib: a shared library; obj: an object file; llvm: LLVM IR; asm: assembly; ir: "
+                   "the optimised graph as .kir text [lib]")
+      ->check(CLI::IsMember({"lib", "obj", "llvm", "asm", "ir"}));
+  AddTargetFlags(*command, options->compile);
+  command->add_option("--header", options->header, "The C header [beside FILE, as FILE.h]")
+      ->type_name("FILE");
+  command->add_option("--functions", options->functions, "The functions to compile [all]")
+      ->delimiter(',')
+      ->type_name("A,B");
+  AddCompileFlags(*command, options->compile);
+  command->callback([options, &globals, &action] {
+    action = [=, &globals] { return Compile(*options, globals); };
+  });
+}
+
+}  // namespace kiln

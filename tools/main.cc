@@ -1,0 +1,100 @@
+// The command `kiln`: global options and the choice of the subcommand.
+#include <csignal>
+#include <cstdio>
+#include <new>
+#include <optional>
+
+#include "compiler/codegen/target_info.h"
+#include "tools/common.h"
+
+namespace kiln {
+
+namespace {
+
+constexpr char kDescription[] =
+    "Kiln compiles neural networks to native code.\n\n"
+    "A MODEL is any file that Kiln reads (ONNX, or Kiln's text form .kir), told by its content;\n"
+    "`kiln run` and `kiln bench` also take a library that `kiln compile` has made. The files of a\n"
+    "format that has several are joined by commas: net.prototxt,net.caffemodel.";
+
+constexpr char kFooter[] =
+    "Exit status: 0 success; 1 the work failed, and each problem is a line `kiln: error: FILE: "
+    "NODE:\n"
+    "reason` on stderr; 2 wrong usage. `kiln SUBCOMMAND --help` explains each subcommand; the "
+    "options\n"
+    "above may also stand after it.";
+
+std::string VersionText() {
+  std::string text = "kiln " KILN_VERSION "\nLLVM " + LlvmVersion() + "\n";
+  const StatusOr<Target> host = HostTarget();
+  if (!host.ok()) return text + "host CPU unknown: " + Message(host.status());
+  return text + StrCat("host CPU ", host->cpu, " (", host->triple, "), vectors of ",
+                       host->vector_bytes, " bytes, ", host->vector_registers, " registers");
+}
+
+void AddGlobalOptions(CLI::App& app, Globals& globals) {
+  app.add_flag("-q,--quiet", globals.quiet, "No progress on stderr");
+  app.add_flag("-v,--verbose", globals.verbose, "More progress on stderr");
+  app.add_flag("--json", globals.json, "A machine-readable result on stdout");
+  app.add_option("--threads", globals.threads, "Threads to compile and to run with [all cores]")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  app.add_flag_callback(
+      "--version", [] { throw CLI::CallForVersion(VersionText(), 0); },
+      "Print the versions of Kiln and LLVM, and the host CPU");
+}
+
+/// Reads the command line; the exit status when there is nothing left to do.
+std::optional<int> Parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::Success& request) {  // --help, --version
+    app.exit(request);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    PrintError(InvalidInput(error.what()));
+    std::string command = "kiln";
+    for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
+    std::fprintf(stderr, "Try: %s --help\n", command.c_str());
+    return 2;
+  }
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(kDescription, "kiln");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();  // subcommands inherit it: global options may follow them
+  app.get_formatter()->column_width(34);
+  Globals globals;
+  AddGlobalOptions(app, globals);
+  Action action;
+  AddRunCommand(app, globals, action);
+  AddCompileCommand(app, globals, action);
+  AddDumpCommand(app, globals, action);
+  AddOptCommand(app, globals, action);
+  AddCheckCommand(app, globals, action);
+  AddBenchCommand(app, globals, action);
+  AddOpsCommand(app, globals, action);
+  if (const auto status = Parse(app, argc, argv)) return *status;
+  Status status = action();
+  const Status flushed = FlushOutput();
+  PrintError(status);
+  PrintError(flushed);
+  return status.ok() && flushed.ok() ? 0 : 1;
+}
+
+}  // namespace
+
+}  // namespace kiln
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error of write()
+  try {
+    return kiln::Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("kiln: error: out of memory\n", stderr);
+    return 1;
+  }
+}

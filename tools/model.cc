@@ -1,0 +1,244 @@
+#include "tools/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "compiler/codegen/target_info.h"
+#include "compiler/import/import.h"
+#include "compiler/jit/object_cache.h"
+#include "ir/graph/kir_file.h"
+#include "ir/graph/printer.h"
+#include "passes/pipeline.h"
+#include "runtime/file.h"
+#include "tools/tensors.h"
+
+namespace kiln {
+
+namespace {
+
+std::vector<std::string> Paths(const ModelOptions& options) { return StrSplit(options.model, ','); }
+
+/// Whether the file starts with `magic`; not when it cannot be read.
+bool StartsWith(const std::string& path, std::string_view magic) {
+  const auto file = InputFile::Open(path);
+  if (!file.ok() || file->size() < magic.size()) return false;
+  const auto head = file->Read(0, magic.size());
+  return head.ok() && std::string_view(head->data(), head->size()) == magic;
+}
+
+/// "NAME=1x3x224x224".
+Status ParseShapeOption(const std::string& text, std::string& name, Shape& shape) {
+  const size_t equals = text.rfind('=');
+  if (equals == 0 || equals == text.npos) return InvalidInput("expected NAME=1x3x224x224");
+  name = text.substr(0, equals);
+  shape.clear();
+  for (const std::string& extent : StrSplit(text.substr(equals + 1), 'x')) {
+    int64_t value;
+    if (!ParseInt(extent, &value) || value < 0) {
+      return InvalidInput("expected extents like 1x3x224x224, found '", text.substr(equals + 1),
+                          "'");
+    }
+    shape.push_back(value);
+  }
+  return OkStatus();
+}
+
+/// For CLI11: the message, empty when all is well.
+std::string CheckShapeOption(const std::string& text) {
+  std::string name;
+  Shape shape;
+  return Message(ParseShapeOption(text, name, shape));
+}
+
+StatusOr<std::unique_ptr<Module>> Import(const ModelOptions& options) {
+  ImportOptions import;
+  import.format = options.format;
+  import.batch = options.batch;
+  for (const std::string& text : options.shapes) {
+    std::string name;
+    Shape shape;
+    KILN_RETURN_IF_ERROR(ParseShapeOption(text, name, shape));
+    import.input_shapes[name] = shape;
+  }
+  return ImportModel(Paths(options), import);
+}
+
+/// Each --shape names an input and is what that input now has: a text model leaves nothing open.
+Status CheckShapes(const Module& module, const ModelOptions& options) {
+  for (const std::string& text : options.shapes) {
+    std::string name;
+    Shape shape;
+    KILN_RETURN_IF_ERROR(ParseShapeOption(text, name, shape));
+    std::vector<std::string> known;
+    bool found = false;
+    for (const auto& function : module.functions()) {
+      for (const Op* input : function->inputs()) {
+        known.push_back(PublicName(*input));
+        if (PublicName(*input) != name) continue;
+        found = true;
+        if (input->shape() != shape) {
+          return InvalidInput("--shape ", name, ": expected ", FormatInts(input->shape()),
+                              ", which the model fixes, found ", FormatInts(shape));
+        }
+      }
+    }
+    if (!found) {
+      return InvalidInput("--shape ", name, ": there is no such input; there are ",
+                          StrJoin(known, ", "));
+    }
+  }
+  return OkStatus();
+}
+
+/// Gives parameters whose values the model lacks He-normal ones: N(0, 2 / fan_in).
+Status FillParameters(Module& module, uint64_t seed) {
+  std::vector<Parameter> filled;
+  for (const auto& [name, parameter] : module.parameters()) {
+    if (parameter.value.known()) continue;
+    const TensorType& type = parameter.value.type();
+    const int64_t outputs = type.shape.size() > 1 ? type.shape[0] : 1;
+    const double fan_in =
+        static_cast<double>(std::max<int64_t>(1, type.count() / std::max<int64_t>(1, outputs)));
+    Random random(SeedFor(seed, name));
+    std::vector<double> values(static_cast<size_t>(type.count()));
+    for (double& value : values) value = random.Normal() * std::sqrt(2 / fan_in);
+    Tensor tensor = Tensor::FromDoubles(type.element, type.shape, values);
+    if (!type.layout.IsRowMajor()) tensor = Array::FromTensor(tensor).ToTensor(type.layout);
+    filled.push_back({name, std::move(tensor), parameter.trainable});
+  }
+  for (Parameter& parameter : filled) module.SetParameter(std::move(parameter));
+  return OkStatus();
+}
+
+/// For CLI11: RULE or RULE:NODE, where RULE names a pass or one of a pass's rules.
+std::string CheckRewrite(const std::string& text) {
+  const std::string name = text.substr(0, text.find(':'));
+  for (const Pass& pass : AllPasses()) {
+    if (pass.name == name || std::ranges::count(pass.rules, name) > 0) return "";
+  }
+  return "there is no pass or rewrite rule '" + name + "' (kiln opt --list-passes lists them)";
+}
+
+}  // namespace
+
+void AddModelOptions(CLI::App& app, ModelOptions& options) {
+  app.add_option("MODEL", options.model, "The model's file, or its files joined by commas")
+      ->required();
+  app.add_option("--format", options.format, "The model's format [told from its content]")
+      ->check(CLI::IsMember(ImportFormats()));
+  app.add_option("--batch", options.batch,
+                 "The leading dimension of the inputs, where the model leaves it open")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  app.add_option("--shape", options.shapes, "An input's shape, where the model leaves it open")
+      ->check(CheckShapeOption)
+      ->type_name("NAME=1x3x224x224");
+  app.add_option("--param-seed", options.param_seed,
+                 "Fill weights that the model lacks with He-normal numbers from this seed")
+      ->type_name("SEED");
+}
+
+bool IsLibrary(const ModelOptions& options) {
+  return options.format.empty() && StartsWith(ModelFile(options),
+                                              "\x7f"
+                                              "ELF");
+}
+
+std::string ModelFile(const ModelOptions& options) { return Paths(options)[0]; }
+
+StatusOr<std::unique_ptr<Module>> LoadModel(const ModelOptions& options, const Globals& globals) {
+  const std::string path = ModelFile(options);
+  if (IsLibrary(options)) return InvalidInput(path, ": is a library, not a model");
+  Note(globals, StrCat("reading ", options.model));
+  KILN_ASSIGN_OR_RETURN(auto module, InFile(path, Import(options)));
+  KILN_RETURN_IF_ERROR(InFile(path, CheckShapes(*module, options)));
+  if (options.param_seed) {
+    KILN_RETURN_IF_ERROR(InFile(path, FillParameters(*module, *options.param_seed)));
+  }
+  return module;
+}
+
+void AddPassFlags(CLI::App& app, CompileFlags& flags) {
+  app.add_option("--disable-rewrite", flags.disabled_rewrites,
+                 "Switch off a pass or rewrite rule, everywhere or at one of the model's nodes")
+      ->check(CheckRewrite)
+      ->type_name("RULE[:NODE]");
+  app.add_option("--rewrite-limit", flags.rewrite_limit, "Stop after the first N rewrites")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  app.add_flag("--verify-passes", flags.verify_passes,
+               "Interpret the model before and after every pass and compare the numbers");
+}
+
+void AddCompileFlags(CLI::App& app, CompileFlags& flags) {
+  AddPassFlags(app, flags);
+  app.add_flag("--no-optimize", flags.no_optimize, "Run only the passes that lowering needs");
+  app.add_flag("--no-schedule", flags.no_schedule, "Compile plain serial loops");
+  app.add_flag("--no-cache", flags.no_cache,
+               "Neither read nor write the cache of compiled kernels ($XDG_CACHE_HOME/kiln)");
+}
+
+void AddTargetFlags(CLI::App& app, CompileFlags& flags) {
+  app.add_option("--target", flags.triple,
+                 "The LLVM triple to compile for, e.g. aarch64-linux-gnu [this machine's]")
+      ->type_name("TRIPLE");
+  app.add_option(
+         "--cpu", flags.cpu,
+         "The CPU, by LLVM's name, e.g. x86-64-v3 [this machine's, or the target's generic]")
+      ->type_name("NAME");
+}
+
+std::string CheckPassName(const std::string& text) {
+  if (text == "all") return "";
+  for (const Pass& pass : AllPasses()) {
+    if (pass.name == text) return "";
+  }
+  return "there is no pass '" + text + "' (kiln opt --list-passes lists them)";
+}
+
+StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globals& globals) {
+  CompileOptions options;
+  const bool host = flags.triple.empty() && flags.cpu.empty();
+  KILN_ASSIGN_OR_RETURN(options.target, host ? HostTarget() : MakeTarget(flags.triple, flags.cpu));
+  options.optimize = !flags.no_optimize;
+  options.schedule = !flags.no_schedule;
+  options.threads = globals.Threads();
+  options.passes.rewrites.disabled = flags.disabled_rewrites;
+  options.passes.rewrites.limit = flags.rewrite_limit;
+  options.passes.verify_numbers = flags.verify_passes;
+  options.passes.print = PrintOut;
+  if (!flags.no_cache) options.cache_directory = ObjectCache::DefaultDirectory();
+  return options;
+}
+
+Status SaveModule(const Module& module, const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  const bool device = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+  return device ? WriteText(path, Print(module)) : SaveKir(module, path);
+}
+
+StatusOr<const Graph*> FindFunction(const Module& module, const std::string& name) {
+  if (const Graph* const graph = module.FindFunction(name)) return graph;
+  std::vector<std::string> names;
+  for (const auto& graph : module.functions()) names.push_back(graph->name());
+  return InvalidInput("there is no function '", name, "'; there are ", StrJoin(names, ", "));
+}
+
+Status SelectFunctions(Module& module, const std::vector<std::string>& names) {
+  if (names.empty()) return OkStatus();
+  for (const std::string& name : names) KILN_RETURN_IF_ERROR(FindFunction(module, name).status());
+  std::vector<std::string> unwanted;
+  for (const auto& graph : module.functions()) {
+    if (std::ranges::count(names, graph->name()) == 0) unwanted.push_back(graph->name());
+  }
+  for (const std::string& name : unwanted) module.EraseFunction(name);
+  return OkStatus();
+}
+
+const std::string& PublicName(const Op& input) {
+  return input.sources().empty() ? input.name() : input.sources()[0];
+}
+
+}  // namespace kiln

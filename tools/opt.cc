@@ -1,0 +1,79 @@
+// `kiln opt`: text in, passes, text out.
+#include "ir/graph/printer.h"
+#include "passes/pipeline.h"
+#include "tools/model.h"
+
+namespace kiln {
+
+namespace {
+
+struct OptOptions {
+  ModelOptions model;
+  CompileFlags compile;
+  std::optional<std::string> passes;
+  std::string output;
+  std::string print_after;
+  bool diff = false;
+  bool remarks = false;
+  bool timing = false;
+};
+
+std::string CheckPasses(const std::string& text) { return Message(ParsePassList(text).status()); }
+
+void PrintRemarks(const PassContext& context) {
+  for (const Remark& remark : context.remarks()) PrintOut(remark.ToString() + "\n");
+}
+
+Status Opt(const OptOptions& options, const Globals& globals) {
+  KILN_ASSIGN_OR_RETURN(CompileOptions compile, ToCompileOptions(options.compile, globals));
+  compile.passes.print_after = options.print_after;
+  compile.passes.diff = options.diff;
+  compile.passes.verify_ir = true;
+  std::vector<Pass> passes = PassesFor(compile);
+  if (options.passes) {
+    KILN_ASSIGN_OR_RETURN(passes, ParsePassList(*options.passes));
+  }
+  KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
+  PassManager manager(std::move(passes), compile.passes);
+  KILN_RETURN_IF_ERROR(InFile(ModelFile(options.model), manager.Run(*module)));
+  if (options.remarks) PrintRemarks(manager.context());
+  if (options.timing) PrintOut(manager.TimingTable());
+  if (!options.output.empty()) return SaveModule(*module, options.output);
+  const bool other_output =
+      options.remarks || options.timing || options.diff || !options.print_after.empty();
+  if (!other_output) PrintOut(Print(*module));
+  return OkStatus();
+}
+
+}  // namespace
+
+void AddOptCommand(CLI::App& app, const Globals& globals, Action& action) {
+  const auto options = std::make_shared<OptOptions>();
+  CLI::App* const command = app.add_subcommand(
+      "opt",
+      "Run passes on a graph: text in, text out. With -o, large tensors go to FILE.data.\n"
+      "Without it the text goes to stdout, unless another option prints there.");
+  AddModelOptions(*command, options->model);
+  command->add_option("-o,--output", options->output, "The .kir file to write [stdout]")
+      ->type_name("FILE");
+  command
+      ->add_option("--passes", options->passes,
+                   "The passes to run, in this order [those of `kiln compile`]")
+      ->check(CheckPasses)
+      ->type_name("A,B,C");
+  command->add_flag_callback(
+      "--list-passes", [] { throw CLI::CallForVersion(ListPasses(), 0); }, "List all passes");
+  command->add_option("--print-after", options->print_after, "Print the graph after this pass")
+      ->check(CheckPassName)
+      ->type_name("PASS|all");
+  command->add_flag("--diff", options->diff, "Print what passes change instead");
+  command->add_flag("--remarks", options->remarks,
+                    "Print which rewrites fired, which were refused, and why");
+  command->add_flag("--timing", options->timing, "Print the time that each pass takes");
+  AddPassFlags(*command, options->compile);
+  AddTargetFlags(*command, options->compile);
+  command->callback(
+      [options, &globals, &action] { action = [=, &globals] { return Opt(*options, globals); }; });
+}
+
+}  // namespace kiln
