@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "compiler/lower/lower.h"
+#include "ir/graph/builder.h"
 #include "passes/graph/graph_passes.h"
 #include "passes/pipeline.h"
 
@@ -23,6 +24,22 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+/// The interface of a function is row-major, whatever layouts its values have inside.
+Status MakeOutputsRowMajor(Module& module) {
+  for (const auto& function : module.functions()) {
+    for (size_t i = 0; i < function->outputs().size(); ++i) {
+      Op* const value = function->outputs()[i].value;
+      if (value->type().layout.IsRowMajor()) continue;
+      Builder builder(function.get());
+      builder.SetSources(value->sources());
+      KILN_ASSIGN_OR_RETURN(Op* const plain,
+                            builder.Make("relayout", {value}, {{"layout", Layout{}}}));
+      function->SetOutput(i, plain);
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 std::vector<Pass> PassesFor(const CompileOptions& options) {
@@ -41,9 +58,9 @@ StatusOr<Program> CompileToProgram(const Module& module, const CompileOptions& o
   Stopwatch watch;
   const std::unique_ptr<Module> optimized = module.Clone();
   KILN_RETURN_IF_ERROR(Optimize(*optimized, options));
+  KILN_RETURN_IF_ERROR(MakeOutputsRowMajor(*optimized));
   watch.AddTo(&times->passes);
-  auto program =
-      LowerModule(*optimized, {.target = options.target, .schedule = options.schedule});
+  auto program = LowerModule(*optimized, {.target = options.target, .schedule = options.schedule});
   watch.AddTo(&times->lower);
   return program;
 }

@@ -23,7 +23,8 @@ StatusOr<ModuleValues> InterpretSeeded(const Module& module, uint64_t seed);
 
 /// The first place where two interpretations of a module differ, in words; nullopt when they agree.
 /// Floats may differ by rounding in the narrowest float type of `module`, relative to the largest
-/// finite value of their tensor (plus 0.01); NaNs agree with each other, and everything else must be equal.
+/// finite value of their tensor (plus 0.01); NaNs agree with each other, and everything else must
+/// be equal.
 std::optional<std::string> FirstDifference(const Module& module, const ModuleValues& before,
                                            const ModuleValues& after);
 

@@ -36,13 +36,15 @@ std::string Upper(std::string text) {
 /// What an argument of the typed call may not be named.
 const std::set<std::string>& ReservedNames() {
   static const auto* const names = new std::set<std::string>{
-      "workspace", "executor", "kiln_inputs", "kiln_outputs", "call", "auto", "bool", "break",
-      "case", "catch", "char", "class", "const", "continue", "default", "delete", "do", "double",
-      "else", "enum", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int",
-      "long", "namespace", "new", "operator", "private", "protected", "public", "register",
-      "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template",
-      "this", "throw", "true", "try", "typedef", "typename", "union", "unsigned", "using",
-      "virtual", "void", "volatile", "while"};
+      "workspace", "executor", "kiln_inputs", "kiln_outputs", "call",     "auto",    "bool",
+      "break",     "case",     "catch",       "char",         "class",    "const",   "continue",
+      "default",   "delete",   "do",          "double",       "else",     "enum",    "extern",
+      "false",     "float",    "for",         "friend",       "goto",     "if",      "inline",
+      "int",       "long",     "namespace",   "new",          "operator", "private", "protected",
+      "public",    "register", "restrict",    "return",       "short",    "signed",  "sizeof",
+      "static",    "struct",   "switch",      "template",     "this",     "throw",   "true",
+      "try",       "typedef",  "typename",    "union",        "unsigned", "using",   "virtual",
+      "void",      "volatile", "while"};
   return *names;
 }
 
@@ -58,14 +60,13 @@ std::vector<std::string> Identifiers(const std::vector<TensorSpec>& tensors,
   return names;
 }
 
-std::string FunctionText(const FunctionProgram& function, size_t index,
-                         const std::string& prefix) {
+std::string FunctionText(const FunctionProgram& function, size_t index, const std::string& prefix) {
   const std::string name = prefix + "_" + CIdentifier(function.name);
   std::set<std::string> taken = ReservedNames();
   const auto inputs = Identifiers(function.inputs, taken);
   const auto outputs = Identifiers(function.outputs, taken);
-  std::string text = StrCat("\n#define ", Upper(name), "_WORKSPACE_BYTES ",
-                            function.workspace_bytes, "\n");
+  std::string text =
+      StrCat("\n#define ", Upper(name), "_WORKSPACE_BYTES ", function.workspace_bytes, "\n");
   std::string arguments;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const TensorSpec& tensor = function.inputs[i];
@@ -79,14 +80,19 @@ std::string FunctionText(const FunctionProgram& function, size_t index,
                    "_", Upper(outputs[i]), "_COUNT ", tensor.type.count(), "\n");
     arguments += StrCat(CType(tensor.type.element), "* ", outputs[i], ", ");
   }
-  text += StrCat(
-      "/* workspace: ", Upper(name), "_WORKSPACE_BYTES bytes, aligned to ", kBufferAlignment,
-      ". executor may be NULL. Returns 0. */\n"
-      "static inline int32_t ", name, "(", arguments,
-      "void* workspace, const kiln_executor* executor) {\n"
-      "  const void* kiln_inputs[", std::max<size_t>(inputs.size(), 1), "];\n"
-      "  void* kiln_outputs[", std::max<size_t>(outputs.size(), 1), "];\n"
-      "  kiln_call call;\n");
+  text +=
+      StrCat("/* workspace: ", Upper(name), "_WORKSPACE_BYTES bytes, aligned to ", kBufferAlignment,
+             ". executor may be NULL. Returns 0. */\n"
+             "static inline int32_t ",
+             name, "(", arguments,
+             "void* workspace, const kiln_executor* executor) {\n"
+             "  const void* kiln_inputs[",
+             std::max<size_t>(inputs.size(), 1),
+             "];\n"
+             "  void* kiln_outputs[",
+             std::max<size_t>(outputs.size(), 1),
+             "];\n"
+             "  kiln_call call;\n");
   for (size_t i = 0; i < inputs.size(); ++i) {
     text += StrCat("  kiln_inputs[", i, "] = ", inputs[i], ";\n");
   }
@@ -99,7 +105,9 @@ std::string FunctionText(const FunctionProgram& function, size_t index,
       "  call.parameters = 0;\n"
       "  call.workspace = workspace;\n"
       "  call.executor = executor;\n"
-      "  return kiln_library()->functions[", index, "].run(&call);\n"
+      "  return kiln_library()->functions[",
+      index,
+      "].run(&call);\n"
       "}\n");
   return text;
 }
@@ -118,7 +126,8 @@ std::string CIdentifier(const std::string& text) {
 
 std::string EmitHeader(const Program& program, const std::string& prefix) {
   const std::string guard = Upper(prefix) + "_KILN_LIBRARY_H_";
-  std::string text = StrCat("/* ", prefix, ": a model compiled by Kiln " KILN_VERSION
+  std::string text = StrCat("/* ", prefix,
+                            ": a model compiled by Kiln " KILN_VERSION
                             ". Valid C99 and C++; needs no other file. */\n#ifndef ",
                             guard, "\n#define ", guard, "\n\n", kAbiHeaderText,
                             "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");

@@ -21,8 +21,8 @@ StatusOr<std::vector<std::string>> AllObjects(const Program& program,
     driver_options.kernel_symbols.push_back(kernel.symbol);
     if (seen.insert(kernel.symbol).second) objects.push_back(std::move(kernel.bytes));
   }
-  KILN_ASSIGN_OR_RETURN(std::string driver, CompileDriver(program, driver_options, options.target,
-                                                          CodeForm::kObject));
+  KILN_ASSIGN_OR_RETURN(std::string driver,
+                        CompileDriver(program, driver_options, options.target, CodeForm::kObject));
   objects.push_back(std::move(driver));
   return objects;
 }

@@ -1,4 +1,5 @@
-// Ahead of time: a program to a self-contained shared library (or one object file) and its C header.
+// Ahead of time: a program to a self-contained shared library (or one object file) and its C
+// header.
 //
 // The library exports kiln_library() alone, depends on libc and libm only, has no mutable state and
 // no path, time or name of this machine in it: the same program gives the same bytes. LLD is linked

@@ -92,8 +92,8 @@ StatusOr<std::set<std::string>> UndefinedSymbols(const std::vector<std::string>&
   std::set<std::string> undefined;
   std::set<std::string> defined;
   for (const std::string& bytes : objects) {
-    auto object = llvm::object::ObjectFile::createObjectFile(
-        llvm::MemoryBufferRef(bytes, "object"));
+    auto object =
+        llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(bytes, "object"));
     if (!object) return InternalError(llvm::toString(object.takeError()));
     for (const llvm::object::SymbolRef& symbol : (*object)->symbols()) {
       auto name = symbol.getName();
@@ -123,11 +123,11 @@ StatusOr<std::string> StubLibrary(const ScratchFolder& folder, const std::set<st
         llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, symbol, module);
     llvm::IRBuilder<>(llvm::BasicBlock::Create(context, "entry", function)).CreateRetVoid();
   }
-  KILN_ASSIGN_OR_RETURN(const std::string object, OptimizeAndWrite(module, *machine, CodeForm::kObject));
+  KILN_ASSIGN_OR_RETURN(const std::string object,
+                        OptimizeAndWrite(module, *machine, CodeForm::kObject));
   KILN_ASSIGN_OR_RETURN(const std::string object_path, folder.Write(soname + ".o", object));
   const std::string path = folder.PathOf(soname);
-  KILN_RETURN_IF_ERROR(
-      RunLld({"ld.lld", "-shared", "-soname", soname, "-o", path, object_path}));
+  KILN_RETURN_IF_ERROR(RunLld({"ld.lld", "-shared", "-soname", soname, "-o", path, object_path}));
   return path;
 }
 
@@ -135,8 +135,8 @@ StatusOr<std::vector<std::string>> WriteObjects(const ScratchFolder& folder,
                                                 const std::vector<std::string>& objects) {
   std::vector<std::string> paths;
   for (size_t i = 0; i < objects.size(); ++i) {
-    KILN_ASSIGN_OR_RETURN(
-        std::string path, folder.Write(StrCat("o", static_cast<int64_t>(i), ".o"), objects[i]));
+    KILN_ASSIGN_OR_RETURN(std::string path,
+                          folder.Write(StrCat("o", static_cast<int64_t>(i), ".o"), objects[i]));
     paths.push_back(std::move(path));
   }
   return paths;
@@ -153,10 +153,23 @@ StatusOr<std::string> LinkSharedLibrary(const std::vector<std::string>& objects,
   for (const std::string& symbol : undefined) {
     (LibcSymbols().contains(symbol) ? libc : libm).insert(symbol);
   }
-  std::vector<std::string> arguments = {
-      "ld.lld",      "-shared",          "-soname", soname,      "-o", folder->PathOf("out"),
-      "--strip-all", "--build-id=none",  "-z",      "noexecstack", "-z", "relro",
-      "-z",          "now",              "--gc-sections", "--hash-style=gnu", "--no-undefined"};
+  std::vector<std::string> arguments = {"ld.lld",
+                                        "-shared",
+                                        "-soname",
+                                        soname,
+                                        "-o",
+                                        folder->PathOf("out"),
+                                        "--strip-all",
+                                        "--build-id=none",
+                                        "-z",
+                                        "noexecstack",
+                                        "-z",
+                                        "relro",
+                                        "-z",
+                                        "now",
+                                        "--gc-sections",
+                                        "--hash-style=gnu",
+                                        "--no-undefined"};
   KILN_ASSIGN_OR_RETURN(const std::vector<std::string> paths, WriteObjects(*folder, objects));
   arguments.insert(arguments.end(), paths.begin(), paths.end());
   for (const auto& [name, symbols] : {std::pair("libm.so.6", libm), std::pair("libc.so.6", libc)}) {

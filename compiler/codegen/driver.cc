@@ -93,11 +93,11 @@ class DriverEmitter {
 
   Status EmitParameters() {
     KILN_ASSIGN_OR_RETURN(const AlignedBytes block, ParameterBlock(program_));
-    auto* const data = llvm::ConstantDataArray::getRaw(
-        llvm::StringRef(block.data(), block.size()), block.size(), builder_.getInt8Ty());
-    auto* const global = new llvm::GlobalVariable(
-        module_, data->getType(), /*isConstant=*/true, llvm::GlobalValue::InternalLinkage, data,
-        "kiln_parameters");
+    auto* const data = llvm::ConstantDataArray::getRaw(llvm::StringRef(block.data(), block.size()),
+                                                       block.size(), builder_.getInt8Ty());
+    auto* const global =
+        new llvm::GlobalVariable(module_, data->getType(), /*isConstant=*/true,
+                                 llvm::GlobalValue::InternalLinkage, data, "kiln_parameters");
     global->setAlignment(llvm::Align(KILN_PARAMETERS_ALIGNMENT));
     parameters_ = global;
     return OkStatus();
@@ -113,8 +113,8 @@ class DriverEmitter {
   void EmitCallSection() {
     auto* const type =
         llvm::FunctionType::get(builder_.getVoidTy(), {ptr_, i64_, ptr_, ptr_}, false);
-    call_section_ = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage,
-                                           "call_section", module_);
+    call_section_ =
+        llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, "call_section", module_);
     auto* const entry = llvm::BasicBlock::Create(context_, "entry", call_section_);
     auto* const here = llvm::BasicBlock::Create(context_, "here", call_section_);
     auto* const there = llvm::BasicBlock::Create(context_, "there", call_section_);
@@ -141,8 +141,8 @@ class DriverEmitter {
 
   llvm::Function* Section(const std::string& symbol) {
     if (auto* const existing = module_.getFunction(symbol)) return existing;
-    auto* const function = llvm::Function::Create(TaskType(), llvm::GlobalValue::ExternalLinkage,
-                                                  symbol, module_);
+    auto* const function =
+        llvm::Function::Create(TaskType(), llvm::GlobalValue::ExternalLinkage, symbol, module_);
     function->setVisibility(llvm::GlobalValue::HiddenVisibility);
     function->setDSOLocal(true);
     return function;
@@ -229,12 +229,11 @@ class DriverEmitter {
   llvm::Constant* EmitFunction(const FunctionProgram& function) {
     std::vector<llvm::Constant*> steps;
     llvm::Function* const run = EmitRun(function, steps);
-    return Struct({String(function.name), Int32(static_cast<int64_t>(function.inputs.size())),
-                   TensorTable(function.inputs),
-                   Int32(static_cast<int64_t>(function.outputs.size())),
-                   TensorTable(function.outputs), Int64(function.workspace_bytes),
-                   Int64(kBufferAlignment), run, Int32(static_cast<int64_t>(steps.size())),
-                   Table(steps, "steps")});
+    return Struct(
+        {String(function.name), Int32(static_cast<int64_t>(function.inputs.size())),
+         TensorTable(function.inputs), Int32(static_cast<int64_t>(function.outputs.size())),
+         TensorTable(function.outputs), Int64(function.workspace_bytes), Int64(kBufferAlignment),
+         run, Int32(static_cast<int64_t>(steps.size())), Table(steps, "steps")});
   }
 
   void EmitLibrary(const std::vector<llvm::Constant*>& functions) {
@@ -252,9 +251,9 @@ class DriverEmitter {
                 Table(offsets, "parameter_offsets"), Int64(program_.parameters_bytes),
                 parameters_ != nullptr ? parameters_ : Null()}),
         "library");
-    auto* const function = llvm::Function::Create(llvm::FunctionType::get(ptr_, {}, false),
-                                                  llvm::GlobalValue::ExternalLinkage,
-                                                  "kiln_library", module_);
+    auto* const function =
+        llvm::Function::Create(llvm::FunctionType::get(ptr_, {}, false),
+                               llvm::GlobalValue::ExternalLinkage, "kiln_library", module_);
     builder_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", function));
     builder_.CreateRet(library);
   }
@@ -291,8 +290,8 @@ StatusOr<std::string> CompileDriver(const Program& program, const DriverOptions&
 }
 
 AlignedBytes::AlignedBytes(size_t size)
-    : bytes_(static_cast<char*>(::operator new[](std::max<size_t>(size, 1),
-                                                 std::align_val_t{kBufferAlignment}))),
+    : bytes_(static_cast<char*>(
+          ::operator new[](std::max<size_t>(size, 1), std::align_val_t{kBufferAlignment}))),
       size_(size) {
   std::memset(bytes_.get(), 0, size);
 }
@@ -306,8 +305,7 @@ StatusOr<AlignedBytes> ParameterBlock(const Program& program) {
   for (const ParameterSlot& slot : program.parameters) {
     if (!slot.value.known()) {
       return InvalidInput(slot.name.empty() ? "a constant" : "parameter '" + slot.name + "'", " (",
-                          slot.value.type().ToString(),
-                          ") has no value: its side file is missing");
+                          slot.value.type().ToString(), ") has no value: its side file is missing");
     }
     const std::span<const char> bytes = slot.value.bytes();
     if (!bytes.empty()) std::memcpy(block.data() + slot.offset, bytes.data(), bytes.size());

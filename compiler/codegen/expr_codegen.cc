@@ -10,6 +10,7 @@ using loop::ExprNode;
 const TileEmitter::Info& TileEmitter::InfoOf(const Expr& expr) {
   if (const auto found = infos_.find(expr.get()); found != infos_.end()) return found->second;
   Info info;
+  info.expr = expr;
   if (expr->kind == ExprKind::kVar) info.variables.set(IdOf(expr->var.get()));
   for (const Expr& arg : expr->args) {
     const Info& part = InfoOf(arg);

@@ -60,6 +60,7 @@ class TileEmitter {
     Lanes lanes;
   };
   struct Info {
+    loop::Expr expr;         ///< keeps the node alive: memos know it by its address
     VariableSet variables;   ///< free in the expression
     bool may_fault = false;  ///< holds a load that is not known to be in bounds
   };

@@ -51,9 +51,9 @@ class OrcExecutable : public Executable {
       if (!added.insert(object.symbol).second) continue;
       KILN_RETURN_IF_ERROR(AddObject(object.bytes, object.symbol));
     }
-    KILN_ASSIGN_OR_RETURN(const std::string driver,
-                          CompileDriver(program, driver_options, options.target,
-                                        CodeForm::kObject));
+    KILN_ASSIGN_OR_RETURN(
+        const std::string driver,
+        CompileDriver(program, driver_options, options.target, CodeForm::kObject));
     KILN_RETURN_IF_ERROR(AddObject(driver, "driver"));
     auto symbol = jit_->lookup("kiln_library");
     if (!symbol) return ToStatus(symbol.takeError());

@@ -15,8 +15,8 @@ namespace kiln {
 
 struct ObjectOptions {
   Target target;
-  int threads = 1;                       ///< kernels compiled at once
-  const ObjectCache* cache = nullptr;    ///< null: none
+  int threads = 1;                     ///< kernels compiled at once
+  const ObjectCache* cache = nullptr;  ///< null: none
 };
 
 /// A kernel's object file and the symbol its sections start with.

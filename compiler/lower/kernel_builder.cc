@@ -90,9 +90,9 @@ class ElementBuilder {
     Op* const outer = it == outside_.end() ? op : it->second;
     auto [slot, inserted] = buffers_.try_emplace(outer);
     if (inserted) {
-      slot->second = loop::MakeBuffer(StrCat("in", static_cast<int64_t>(built_.inputs.size())),
-                                      outer->element(),
-                                      outer->type().layout.PhysicalShape(outer->shape()));
+      slot->second =
+          loop::MakeBuffer(StrCat("in", static_cast<int64_t>(built_.inputs.size())),
+                           outer->element(), outer->type().layout.PhysicalShape(outer->shape()));
       built_.inputs.push_back(outer);
       built_.kernel.inputs.push_back(slot->second);
     }

@@ -50,8 +50,7 @@ class ProgramBuilder {
   BufferRef ParameterRef(const Op& op) {
     const bool named = op.Is("parameter");
     const std::string name = named ? op.String("name") : "";
-    const Tensor& value =
-        named ? module_.FindParameter(name)->value : op.Constant("value");
+    const Tensor& value = named ? module_.FindParameter(name)->value : op.Constant("value");
     const std::string key = named ? "p:" + name : "c:" + value.type().ToString() + value.hash();
     const auto [it, inserted] = parameters_.emplace(key, program_.parameters_bytes);
     if (inserted) {
@@ -96,8 +95,8 @@ class FunctionLowering {
   void DeclareInterface() {
     for (size_t i = 0; i < graph_.inputs().size(); ++i) {
       Op* const input = graph_.inputs()[i];
-      function_.inputs.push_back({input->sources().empty() ? input->name() : input->sources()[0],
-                                  input->type()});
+      function_.inputs.push_back(
+          {input->sources().empty() ? input->name() : input->sources()[0], input->type()});
       places_[input] = {Region::kInput, static_cast<int64_t>(i)};
     }
     for (size_t i = 0; i < graph_.outputs().size(); ++i) {

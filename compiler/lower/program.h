@@ -58,7 +58,7 @@ struct FunctionProgram {
 struct ParameterSlot {
   std::string name;  ///< the parameter's name; empty for an anonymous constant
   int64_t offset = 0;
-  Tensor value;      ///< may be unknown: the program then compiles and cannot run
+  Tensor value;  ///< may be unknown: the program then compiles and cannot run
 };
 
 struct Program {

@@ -147,9 +147,8 @@ std::optional<Nest> MatchNest(const loop::Stmt& stmt) {
 }
 
 Nest SubstituteVars(const Nest& nest, const Substitution& values) {
-  return MapNest(nest, [&](const Expr& expr) {
-    return loop::Simplify(loop::Substitute(expr, values));
-  });
+  return MapNest(nest,
+                 [&](const Expr& expr) { return loop::Simplify(loop::Substitute(expr, values)); });
 }
 
 Nest DropUnitLoops(const Nest& nest) {

@@ -36,7 +36,8 @@ class Flattener {
  private:
   Buffer Flat(const Buffer& buffer) {
     Buffer& flat = flat_[buffer.get()];
-    if (!flat) flat = loop::MakeBuffer(buffer->name, buffer->element, {ElementCount(buffer->shape)});
+    if (!flat)
+      flat = loop::MakeBuffer(buffer->name, buffer->element, {ElementCount(buffer->shape)});
     return flat;
   }
 
@@ -74,8 +75,8 @@ class Flattener {
   std::unordered_map<const loop::BufferDecl*, Buffer> flat_;
 };
 
-/// True when the iterations of `var` may run at once: each stores to its own place, and reads of the
-/// stored buffer are of that place only.
+/// True when the iterations of `var` may run at once: each stores to its own place, and reads of
+/// the stored buffer are of that place only.
 bool IterationsAreIndependent(const Nest& nest, const Var& var) {
   const Linear store = AddressForm(nest.buffer, nest.indices);
   if (store.irregular.contains(var.get()) || store.Coefficient(var.get()) != 1) return false;
@@ -126,9 +127,8 @@ bool AllSerial(const Stmt& stmt) {
 
 Kernel Schedule(const Kernel& kernel, const Target& target) {
   Kernel result = Flattener().Run(kernel);
-  const std::vector<Stmt> sections = result.body->kind == StmtKind::kBlock
-                                         ? result.body->body
-                                         : std::vector<Stmt>{result.body};
+  const std::vector<Stmt> sections =
+      result.body->kind == StmtKind::kBlock ? result.body->body : std::vector<Stmt>{result.body};
   std::vector<Stmt> scheduled;
   for (const Stmt& section : sections) {
     if (HasEmptyLoop(section)) continue;

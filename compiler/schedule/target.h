@@ -8,9 +8,9 @@
 namespace kiln {
 
 struct Target {
-  std::string triple;    ///< e.g. "x86_64-pc-linux-gnu"
-  std::string cpu;       ///< LLVM's name: "znver4", "x86-64-v3", "cortex-a72", ...
-  std::string features;  ///< LLVM's "+avx512f,-sse4a" form; empty: the cpu's own
+  std::string triple;         ///< e.g. "x86_64-pc-linux-gnu"
+  std::string cpu;            ///< LLVM's name: "znver4", "x86-64-v3", "cortex-a72", ...
+  std::string features;       ///< LLVM's "+avx512f,-sse4a" form; empty: the cpu's own
   int vector_bytes = 16;      ///< the widest vector that is fast: 64 AVX-512, 32 AVX2, 16 SSE/NEON
   int vector_registers = 16;  ///< 32 for AVX-512 and NEON, 16 for AVX2 and SSE
   bool has_fma = false;

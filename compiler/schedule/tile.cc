@@ -134,8 +134,9 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
            !loop::Uses(across, var.get());
   });
   const int64_t row_extent = row ? row->extent : 1;
-  const int64_t vector_extent =
-      split_vector ? (vector->extent + lanes - 1) / lanes : second ? second->extent : 1;
+  const int64_t vector_extent = split_vector ? (vector->extent + lanes - 1) / lanes
+                                : second     ? second->extent
+                                             : 1;
   int64_t best_rows = 1;
   int64_t best_vectors = 1;
   double best_cost = CoverCost(row_extent, 1, vector_extent, 1);
@@ -184,7 +185,8 @@ Tile ChooseTile(const Nest& nest, const Target& target) {
   if (FindReduce(nest.value).defined()) {
     // Depthwise convolutions, pools: a few neighbours at once, to hide the latency of the chain.
     const Var neighbour = LongestLoop(nest, [&](const Var& var) { return var != vector; });
-    if (neighbour) tile.loops.push_back({neighbour, std::min<int64_t>(neighbour->extent, 4), false});
+    if (neighbour)
+      tile.loops.push_back({neighbour, std::min<int64_t>(neighbour->extent, 4), false});
   }
   tile.loops.push_back({vector, lanes, true});
   return tile;
@@ -239,8 +241,8 @@ class TiledEmitter {
     const int64_t unit = level.tile->vector ? tile_.lanes : 1;
     std::vector<Part> parts;
     int64_t start = 0;
-    for (const int64_t size : {level.tile->size, (extent % level.tile->size) / unit * unit,
-                               extent % unit}) {
+    for (const int64_t size :
+         {level.tile->size, (extent % level.tile->size) / unit * unit, extent % unit}) {
       if (size == 0 || extent - start < size) continue;
       const int64_t count = (extent - start) / size;
       parts.push_back({start, count, size});

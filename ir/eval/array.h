@@ -27,8 +27,9 @@ struct Array {
   bool is_float() const { return IsFloat(element); }
   int64_t count() const { return static_cast<int64_t>(is_float() ? floats.size() : ints.size()); }
   double GetDouble(int64_t i) const {
-    return is_float() ? floats[i] : element == ElementType::kU64
-        ? static_cast<double>(static_cast<uint64_t>(ints[i])) : static_cast<double>(ints[i]);
+    return is_float()                     ? floats[i]
+           : element == ElementType::kU64 ? static_cast<double>(static_cast<uint64_t>(ints[i]))
+                                          : static_cast<double>(ints[i]);
   }
   int64_t GetInt(int64_t i) const { return is_float() ? static_cast<int64_t>(floats[i]) : ints[i]; }
   /// Copies element `from_index` of `from` (same element type) to `index`.

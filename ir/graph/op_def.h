@@ -21,15 +21,15 @@ namespace kiln {
 
 /// What passes ask for instead of names.
 enum Trait : uint32_t {
-  kElementwise = 1 << 0,    ///< result[i] depends on operand[i] only (numpy broadcasting allowed)
-  kCommutative = 1 << 1,    ///< two operands, order does not matter
-  kContraction = 1 << 2,    ///< sum of products: conv, matmul
-  kReduction = 1 << 3,      ///< reduces over axes
-  kMovement = 1 << 4,       ///< moves or repeats elements, computes nothing: slice, transpose, ...
-  kView = 1 << 5,           ///< result is the operand's bytes under another shape: reshape
-  kLeaf = 1 << 6,           ///< no operands: input, parameter, constant
-  kRegion = 1 << 7,         ///< has a body
-  kExpensive = 1 << 8,      ///< elementwise, but worth computing once (exp, pow, erf, ...)
+  kElementwise = 1 << 0,  ///< result[i] depends on operand[i] only (numpy broadcasting allowed)
+  kCommutative = 1 << 1,  ///< two operands, order does not matter
+  kContraction = 1 << 2,  ///< sum of products: conv, matmul
+  kReduction = 1 << 3,    ///< reduces over axes
+  kMovement = 1 << 4,     ///< moves or repeats elements, computes nothing: slice, transpose, ...
+  kView = 1 << 5,         ///< result is the operand's bytes under another shape: reshape
+  kLeaf = 1 << 6,         ///< no operands: input, parameter, constant
+  kRegion = 1 << 7,       ///< has a body
+  kExpensive = 1 << 8,    ///< elementwise, but worth computing once (exp, pow, erf, ...)
 };
 
 struct OperandDef {
@@ -61,7 +61,7 @@ struct NestContext {
 
 struct OpDef {
   std::string name;
-  std::string doc;                        ///< one paragraph, with the defining equation
+  std::string doc;  ///< one paragraph, with the defining equation
   std::vector<OperandDef> operands;
   std::vector<AttributeDef> attributes;
   uint32_t traits = 0;
@@ -84,6 +84,4 @@ const OpDef* FindOp(std::string_view name);
 /// Every op, by name.
 const std::vector<const OpDef*>& AllOps();
 
-
 }  // namespace kiln
-

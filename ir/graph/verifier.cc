@@ -66,7 +66,8 @@ Status CheckType(const Op& op) {
   }
   const auto inferred = op.def().infer(op);
   if (!inferred.ok()) return Broken(10, Message(inferred.status()));
-  // The layout of a computed value is a choice of the layout passes; logically nothing depends on it.
+  // The layout of a computed value is a choice of the layout passes; logically nothing depends on
+  // it.
   if (inferred->element != op.element() || inferred->shape != op.shape()) {
     return Broken(10, "the type is ", op.type().ToString(), ", inferred is ", inferred->ToString());
   }

@@ -38,13 +38,12 @@ std::vector<OpDef> LeafOps() {
                  .attributes = {{"name", Attribute::Kind::kString, {}, "the parameter's name"}},
                  .traits = kLeaf,
                  .infer = InferParameter});
-  ops.push_back({.name = "constant",
-                 .doc = "A tensor known when the model is compiled.",
-                 .attributes = {{"value", Attribute::Kind::kTensor, {}, "the tensor"}},
-                 .traits = kLeaf,
-                 .infer = [](const Op& op) -> StatusOr<TensorType> {
-                   return op.Constant("value").type();
-                 }});
+  ops.push_back(
+      {.name = "constant",
+       .doc = "A tensor known when the model is compiled.",
+       .attributes = {{"value", Attribute::Kind::kTensor, {}, "the tensor"}},
+       .traits = kLeaf,
+       .infer = [](const Op& op) -> StatusOr<TensorType> { return op.Constant("value").type(); }});
   ops.push_back({.name = "fusion",
                  .doc = "Ops compiled into one kernel: the body, whose inputs stand for the "
                         "operands. Every op of the body but its output is used inside only.",

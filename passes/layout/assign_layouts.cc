@@ -44,9 +44,8 @@ bool IsWindowOp(const Op& op) {
 /// Elementwise, alone or a fusion of nothing else.
 bool IsPointwise(const Op& op) {
   if (op.body() == nullptr) return op.HasTrait(kElementwise);
-  return std::all_of(op.body()->ops().begin(), op.body()->ops().end(), [](const auto& inner) {
-    return inner->HasTrait(kElementwise | kLeaf);
-  });
+  return std::all_of(op.body()->ops().begin(), op.body()->ops().end(),
+                     [](const auto& inner) { return inner->HasTrait(kElementwise | kLeaf); });
 }
 
 class LayoutAssigner {

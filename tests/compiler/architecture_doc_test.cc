@@ -1,5 +1,5 @@
-// docs/architecture.md shows one small model at every stage. This test makes those pages and compares
-// them with the document, so that it cannot rot; KILN_UPDATE_DOCS=1 writes them into it.
+// docs/architecture.md shows one small model at every stage. This test makes those pages and
+// compares them with the document, so that it cannot rot; KILN_UPDATE_DOCS=1 writes them into it.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -45,11 +45,9 @@ StatusOr<std::unique_ptr<Module>> SmallModel() {
   const auto source = [&](const char* name) { b.SetSources({name}); };
   KILN_ASSIGN_OR_RETURN(Op* const x, b.Input("image", {ElementType::kF32, {1, 3, 8, 8}, {}}));
   source("conv1");
-  const auto conv = b.Make("conv", {x, b.Parameter("conv.weight")},
-                           {{"strides", ones},
-                            {"dilations", ones},
-                            {"pads_low", ones},
-                            {"pads_high", ones}});
+  const auto conv =
+      b.Make("conv", {x, b.Parameter("conv.weight")},
+             {{"strides", ones}, {"dilations", ones}, {"pads_low", ones}, {"pads_high", ones}});
   source("bn1");
   const auto bn = b.Make("batch_norm", {conv, b.Parameter("bn.scale"), b.Parameter("bn.bias"),
                                         b.Parameter("bn.mean"), b.Parameter("bn.variance")});
@@ -58,9 +56,9 @@ StatusOr<std::unique_ptr<Module>> SmallModel() {
   source("pool");
   const auto mean = b.Make("reduce_mean", {relu}, {{"axes", std::vector<int64_t>{2, 3}}});
   source("fc");
-  KILN_ASSIGN_OR_RETURN(Op* const y, b.Make("matmul",
-                                            {b.Reshape(mean, {1, 16}), b.Parameter("fc.weight")},
-                                            {{"transpose_b", true}}));
+  KILN_ASSIGN_OR_RETURN(Op* const y,
+                        b.Make("matmul", {b.Reshape(mean, {1, 16}), b.Parameter("fc.weight")},
+                               {{"transpose_b", true}}));
   b.graph()->AddOutput("scores", y);
   return module;
 }
@@ -78,8 +76,8 @@ std::string FirstLines(const std::string& text, int count) {
 std::string MemoryTable(const FunctionProgram& function) {
   std::string text = StrCat("arena of ", function.workspace_bytes, " bytes\n");
   for (const WorkspaceSlot& slot : function.slots) {
-    text += StrCat("  [", slot.offset, ", ", slot.offset + slot.bytes, ")  steps ", slot.first, "..",
-                   slot.last, "  ", slot.name, "\n");
+    text += StrCat("  [", slot.offset, ", ", slot.offset + slot.bytes, ")  steps ", slot.first,
+                   "..", slot.last, "  ", slot.name, "\n");
   }
   return text;
 }
@@ -108,8 +106,8 @@ StatusOr<std::string> Stages() {
     if (size(i) != std::string::npos && size(largest) == std::string::npos) largest = i;
   }
   text += Fenced("Memory", MemoryTable(program.functions[0]));
-  for (const auto& [title, form] : {std::pair("LLVM IR", CodeForm::kLlvmIr),
-                                    std::pair("Assembly", CodeForm::kAssembly)}) {
+  for (const auto& [title, form] :
+       {std::pair("LLVM IR", CodeForm::kLlvmIr), std::pair("Assembly", CodeForm::kAssembly)}) {
     KILN_ASSIGN_OR_RETURN(const std::string code,
                           CompileKernel(program.kernels[largest], "kernel", options.target, form));
     text += Fenced(StrCat(title, " of kernel ", largest, ", the beginning"), FirstLines(code, 60));

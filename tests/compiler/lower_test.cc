@@ -38,7 +38,9 @@ StatusOr<std::vector<Array>> RunProgram(const Program& program, const FunctionPr
     for (const BufferRef& ref : step.buffers) {
       switch (ref.region) {
         case BufferRef::Region::kInput: buffers.push_back(input_bytes[ref.position].data()); break;
-        case BufferRef::Region::kOutput: buffers.push_back(output_bytes[ref.position].data()); break;
+        case BufferRef::Region::kOutput:
+          buffers.push_back(output_bytes[ref.position].data());
+          break;
         case BufferRef::Region::kWorkspace: buffers.push_back(&workspace[ref.position]); break;
         case BufferRef::Region::kParameters: buffers.push_back(&parameters[ref.position]); break;
       }

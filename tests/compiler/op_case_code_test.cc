@@ -38,10 +38,10 @@ StatusOr<std::vector<Array>> RunCompiled(const Executable& executable, const std
   const kiln_library_info& library = executable.library();
   for (int i = 0; i < library.num_functions; ++i) {
     if (library.functions[i].name != name) continue;
-    KILN_ASSIGN_OR_RETURN(Session session,
-                          Session::Create(&library.functions[i],
-                                          {.executor = executor,
-                                           .parameters = executable.parameters()}));
+    KILN_ASSIGN_OR_RETURN(
+        Session session,
+        Session::Create(&library.functions[i],
+                        {.executor = executor, .parameters = executable.parameters()}));
     std::vector<HostTensor> tensors;
     for (const Array& input : inputs) tensors.push_back(ToHost(input));
     KILN_ASSIGN_OR_RETURN(const std::vector<HostTensor> results, session.Run(tensors));

@@ -15,13 +15,13 @@ namespace kiln::testing_support {
 
 /// Runs one function of a module that `prepare` has seen.
 using RunFunction = std::function<StatusOr<std::vector<Array>>(const std::string& function,
-                                                              const std::vector<Array>& inputs)>;
+                                                               const std::vector<Array>& inputs)>;
 
 /// For every case file: `prepare` gets its module once and returns what runs its functions. Reports
-/// differences as test failures. A case whose random inputs the interpreter refuses (an index out of
-/// range) is passed over; `*compared` counts the others.
-void CompareOpCases(
-    const std::function<StatusOr<RunFunction>(const Module& module)>& prepare, int* compared);
+/// differences as test failures. A case whose random inputs the interpreter refuses (an index out
+/// of range) is passed over; `*compared` counts the others.
+void CompareOpCases(const std::function<StatusOr<RunFunction>(const Module& module)>& prepare,
+                    int* compared);
 
 /// Fails the current test where the two differ by more than rounding.
 void ExpectClose(const Array& expected, const Array& actual, const std::string& what);

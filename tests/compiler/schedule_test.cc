@@ -51,7 +51,8 @@ void ExpectSameResults(const Kernel& kernel) {
   const std::vector<float> actual = Run(scheduled);
   ASSERT_EQ(expected.size(), actual.size());
   for (size_t i = 0; i < expected.size(); ++i) {
-    ASSERT_NEAR(expected[i], actual[i], 1e-4) << "element " << i << "\n" << loop::ToString(scheduled);
+    ASSERT_NEAR(expected[i], actual[i], 1e-4) << "element " << i << "\n"
+                                              << loop::ToString(scheduled);
   }
 }
 
@@ -59,9 +60,9 @@ Kernel Matmul(int64_t m, int64_t k, int64_t n, int64_t block) {
   Kernel kernel;
   kernel.name = "matmul";
   const Buffer a = loop::MakeBuffer("a", ElementType::kF32, {m, k});
-  const Buffer b = block == 0 ? loop::MakeBuffer("b", ElementType::kF32, {k, n})
-                              : loop::MakeBuffer("b", ElementType::kF32,
-                                                 {(n + block - 1) / block, k, block});
+  const Buffer b =
+      block == 0 ? loop::MakeBuffer("b", ElementType::kF32, {k, n})
+                 : loop::MakeBuffer("b", ElementType::kF32, {(n + block - 1) / block, k, block});
   const Buffer c = loop::MakeBuffer("c", ElementType::kF32, {m, n});
   const Var i = loop::MakeVar("i", m);
   const Var j = loop::MakeVar("j", n);
@@ -103,8 +104,8 @@ TEST(ScheduleTest, ElementwiseCollapsesToOneLoop) {
   const Var c = loop::MakeVar("c", 7);
   kernel.inputs = {x};
   kernel.outputs = {y};
-  kernel.body = loop::For(a, loop::For(b, loop::For(c, loop::Store(y, {a, b, c},
-                                                                  -loop::Load(x, {a, b, c})))));
+  kernel.body = loop::For(
+      a, loop::For(b, loop::For(c, loop::Store(y, {a, b, c}, -loop::Load(x, {a, b, c})))));
   ExpectSameResults(kernel);
   EXPECT_THAT(loop::ToString(Schedule(kernel, Avx512())), testing::HasSubstr("parallel i0:6"));
 }
@@ -124,8 +125,8 @@ TEST(ScheduleTest, BlockedConvolution) {
   const Var c = loop::MakeVar("c", channels);
   const Var kh = loop::MakeVar("kh", 3);
   const Var kw = loop::MakeVar("kw", 3);
-  const Expr load_x = loop::Load(x, {n, loop::FloorDiv(c, 16), Expr(h) + kh, Expr(v) + kw,
-                                     loop::FloorMod(c, 16)});
+  const Expr load_x =
+      loop::Load(x, {n, loop::FloorDiv(c, 16), Expr(h) + kh, Expr(v) + kw, loop::FloorMod(c, 16)});
   const Expr load_w = loop::Load(w, {oo, c, kh, kw, oi});
   Kernel kernel;
   kernel.inputs = {x, w};
@@ -148,9 +149,9 @@ TEST(ScheduleTest, DotProductStaysScalarInItsResult) {
   Kernel kernel;
   kernel.inputs = {a, b};
   kernel.outputs = {y};
-  kernel.body = loop::For(i, loop::Store(y, {i}, loop::Reduce(loop::ReduceOp::kSum, {k},
-                                                            loop::Load(a, {i, k}) *
-                                                                loop::Load(b, {k}))));
+  kernel.body = loop::For(i, loop::Store(y, {i},
+                                         loop::Reduce(loop::ReduceOp::kSum, {k},
+                                                      loop::Load(a, {i, k}) * loop::Load(b, {k}))));
   ExpectSameResults(kernel);
   EXPECT_THAT(loop::ToString(Schedule(kernel, Avx512())),
               testing::Not(testing::HasSubstr("vector")));

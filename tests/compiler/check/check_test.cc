@@ -1,10 +1,10 @@
 // The backend cases that ONNX ships (Debian's libonnx-testdata), through the importer and the
 // reference interpreter: none fails, and at least as many pass as are known to.
+#include "compiler/check/check.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
-
-#include "compiler/check/check.h"
 
 namespace kiln {
 namespace {
