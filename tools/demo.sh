@@ -9,7 +9,7 @@ demo=build/demo
 kiln=build/release/tools/kiln
 
 step() { printf '\n== %s\n' "$*"; }
-run() { printf '$ %s\n' "$*"; "$@"; }
+run() { printf '$ %s\n' "$*" >&2; "$@"; }  # the command's line is not its output
 run_excerpt() {  # run_excerpt LINES COMMAND...: the head of a long output
   local lines=$1
   shift
