@@ -13,6 +13,7 @@ the deepest net. The same arguments give the same bytes.
 """
 
 import argparse
+import json
 import os
 import sys
 
@@ -274,6 +275,8 @@ def parse_arguments(arguments):
     parser.add_argument("--width", type=number_from(0.01, 16, float), default=1.0, metavar="X",
                         help="factor on all channels, which become multiples of 8")
     parser.add_argument("--opset", type=number_from(7, 22), default=13, metavar="N")
+    parser.add_argument("--describe", action="store_true",
+                        help="print a line of JSON: the input's shape, the work of a run in FLOP")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     options = parser.parse_args(arguments)
     if not options.list and options.net is None:
@@ -290,12 +293,14 @@ def main():
     options.classes = options.classes or DEFAULT_CLASSES.get(options.net, 1000)
     path = options.output or f"{options.net}.onnx"
     try:
-        chunks = NETS[options.net](options)
+        model = NETS[options.net](options)
         with open(f"{path}.part", "wb") as out:
-            out.writelines(chunks)
+            out.writelines(model.chunks)
         os.replace(f"{path}.part", path)  # never half a file under the final name
     except (ShapeError, OSError) as error:
         sys.exit(f"models.py: {options.net}: {error}")
+    if options.describe:
+        print(json.dumps({"input_shape": model.input_shape, "flops": model.flops}))
 
 
 if __name__ == "__main__":

@@ -157,6 +157,15 @@ class Value:
         return self.shape[0]
 
 
+class Model:
+    """A finished net: the file's bytes, in chunks, the input's shape, and the work of one run."""
+
+    def __init__(self, chunks, input_shape, flops):
+        self.chunks = chunks
+        self.input_shape = input_shape
+        self.flops = flops  # 2 x multiply-adds of convolutions and dense layers, padding counted
+
+
 class Net:
     """Builds a net node by node. Every method takes the node's name and returns the node's result."""
 
@@ -165,6 +174,7 @@ class Net:
         self.options = options
         self.weights = Weights(options.seed)
         self.nodes, self.parameters = [], []
+        self.macs = 0  # multiply-adds of one sample
         self.batch = options.batch or "batch"
         self.input = Value("input", channels, options.size, options.size)
 
@@ -195,6 +205,7 @@ class Net:
             inputs.append(self.parameter(f"{name}.bias", (channels,),
                                          self.weights.normal(channels, 0.1)))
         height, width = ((extent + 2 * pad - kernel) // stride + 1 for extent in x.shape[1:])
+        self.macs += channels * height * width * fan_in
         return self.node("Conv", name, inputs, (channels, height, width), dilations=[1, 1],
                          group=group, kernel_shape=[kernel, kernel], pads=[pad] * 4,
                          strides=[stride, stride])
@@ -267,6 +278,7 @@ class Net:
                                 self.weights.normal(units * x.channels,
                                                     math.sqrt(gain / x.channels)))
         bias = self.parameter(f"{name}.bias", (units,), self.weights.normal(units, 0.1))
+        self.macs += units * x.channels
         return self.node("Gemm", name, [x.name, weight, bias], (units,), alpha=1.0, beta=1.0,
                          transB=1)
 
@@ -286,7 +298,7 @@ class Net:
         return self.relu(f"{name}.relu", self.linear(name, x, units, gain=2.0))
 
     def finish(self, x):
-        """The model's bytes, in chunks. `x`, the last node's result, becomes the output."""
+        """The Model. `x`, the last node's result, becomes the output."""
         graph = Message()
         for op_type, name, inputs, attributes in self.nodes:
             node = Message()
@@ -307,4 +319,6 @@ class Net:
         graph.message(12, value_info("output", (self.batch, *x.shape)))
         opset = Message().string(1, "").integer(2, self.options.opset)
         model = Message().integer(1, version).string(2, "kiln-models")
-        return model.message(7, graph).message(8, opset).chunks
+        chunks = model.message(7, graph).message(8, opset).chunks
+        return Model(chunks, (self.batch, *self.input.shape),
+                     2 * self.macs * (self.options.batch or 1))

@@ -49,7 +49,11 @@ def build(net, **changes):
     options = dict(size=models.DEFAULT_SIZE.get(net, 224), batch=1, seed=0, classes=10, width=0.25,
                    opset=13)
     options.update(changes)
-    return b"".join(models.NETS[net](argparse.Namespace(**options)))
+    return models.NETS[net](argparse.Namespace(**options))
+
+
+def file_of(model):
+    return b"".join(model.chunks)
 
 
 class ModelsTest(unittest.TestCase):
@@ -57,7 +61,7 @@ class ModelsTest(unittest.TestCase):
         for net in models.NETS:
             for opset in (7, 10, 13, 22):
                 with self.subTest(net=net, opset=opset):
-                    self.check_graph(net, fields(fields(build(net, opset=opset))[7][0]))
+                    self.check_graph(net, fields(fields(file_of(build(net, opset=opset)))[7][0]))
 
     def check_graph(self, net, graph):
         defined = {fields(value)[1][0] for value in graph[11]}
@@ -78,8 +82,17 @@ class ModelsTest(unittest.TestCase):
 
     def test_same_arguments_same_bytes(self):
         for net in models.NETS:
-            self.assertEqual(build(net), build(net), net)
-        self.assertNotEqual(build("lenet5"), build("lenet5", seed=1))
+            self.assertEqual(file_of(build(net)), file_of(build(net)), net)
+        self.assertNotEqual(file_of(build("lenet5")), file_of(build("lenet5", seed=1)))
+
+    def test_work_is_what_the_papers_say(self):
+        gflop = {"alexnet": 1.43, "vgg16": 30.9, "googlenet": 3.17, "resnet18": 3.63,
+                 "resnet50": 8.18, "resnet152": 23.0, "mobilenet_v1": 1.14, "mobilenet_v2": 0.60,
+                 "squeezenet1_1": 0.70}
+        for net, expected in gflop.items():
+            flops = build(net, width=1.0, classes=1000).flops * 1e-9
+            self.assertAlmostEqual(flops / expected, 1.0, delta=0.02, msg=f"{net}: {flops}")
+        self.assertEqual(build("resnet18", batch=8).flops, 8 * build("resnet18").flops)
 
     def test_rows_of_weights_do_not_repeat(self):
         weights = b"".join(onnx_net.Weights(0).normal(64 * 256, 1.0))
