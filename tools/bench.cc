@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 
-#include "runtime/profile.h"
+#include "runtime/limits.h"
 #include "runtime/threads/thread_pool.h"
 #include "tools/inputs.h"
 #include "tools/model.h"
+#include "tools/profile.h"
 #include "tools/runner.h"
 
 namespace kiln {
@@ -66,6 +69,7 @@ struct Measurement {
   std::vector<double> times;  ///< of each run, ascending
   double wall = 0;            ///< of all runs together
   double cpu = 0;             ///< likewise, over all threads of the process
+  double waited = 0;          ///< for a CPU that another process had, over all threads
 
   double Quantile(double q) const {
     return times[static_cast<size_t>(q * static_cast<double>(times.size() - 1) + 0.5)];
@@ -78,10 +82,23 @@ double CpuMilliseconds() {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
 }
 
+/// How long this process's threads have been ready to run while others had the CPU: the second
+/// number of schedstat. 0 where the kernel does not say.
+double WaitedMilliseconds() {
+  double total = 0;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream file(task.path() / "schedstat");
+    double ran = 0, waited = 0;
+    if (file >> ran >> waited) total += waited;
+  }
+  return total * 1e-6;
+}
+
 /// Runs for `seconds`, at least `min_runs` times; or exactly `runs` times if that is not 0.
 StatusOr<Measurement> Repeat(Subject& subject, double seconds, size_t min_runs, int64_t runs) {
   Measurement measured;
-  const double cpu = CpuMilliseconds();
+  const double cpu = CpuMilliseconds(), waited = WaitedMilliseconds();
   const Clock::time_point start = Clock::now();
   const auto done = [&] {
     if (runs > 0) return measured.times.size() >= static_cast<size_t>(runs);
@@ -94,6 +111,7 @@ StatusOr<Measurement> Repeat(Subject& subject, double seconds, size_t min_runs, 
   }
   measured.wall = MillisecondsSince(start);
   measured.cpu = CpuMilliseconds() - cpu;
+  measured.waited = WaitedMilliseconds() - waited;
   std::ranges::sort(measured.times);
   return measured;
 }
@@ -111,9 +129,9 @@ int64_t PeakMemoryBytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-/// Steps by falling time: {kernel, nodes, ms, share, gflops, gbps}.
+/// Runs for `seconds` under the profiler, at least 5 times.
 StatusOr<Json> Profile(Subject& subject, const CompiledFunction& function, ThreadPool& pool,
-                       double seconds) {
+                       const MachineLimits& limits, double seconds) {
   ProfilingExecutor profile(pool.executor());
   subject.set_executor(profile.executor());
   const Clock::time_point start = Clock::now();
@@ -121,33 +139,7 @@ StatusOr<Json> Profile(Subject& subject, const CompiledFunction& function, Threa
     profile.StartRun();
     KILN_RETURN_IF_ERROR(subject.Run());
   } while (profile.runs().size() < 5 || MillisecondsSince(start) < seconds * 1e3);
-  std::vector<StepTime> steps = StepTimes(*function.info, profile);
-  std::ranges::stable_sort(steps, std::greater(), &StepTime::ns);
-  double total = 1e-9;
-  for (const StepTime& step : steps) total += static_cast<double>(step.ns);
-  Json rows = Json::array();
-  for (const StepTime& step : steps) {
-    const double ns = static_cast<double>(std::max<int64_t>(step.ns, 1));
-    rows.push_back({{"kernel", step.kernel},
-                    {"nodes", step.sources},
-                    {"ms", static_cast<double>(step.ns) * 1e-6},
-                    {"share", static_cast<double>(step.ns) / total},
-                    {"gflops", step.flops / ns},
-                    {"gbps", step.bytes / ns}});
-  }
-  return rows;
-}
-
-void PrintProfile(const Json& rows) {
-  size_t width = 6;
-  for (const Json& row : rows) width = std::max(width, std::string(row["kernel"]).size());
-  const int columns = static_cast<int>(std::min<size_t>(width, 40)) + 2;
-  PrintOut(StrCat("\n      ms   share  GFLOP/s     GB/s  ", Pad("kernel", columns), "nodes\n"));
-  for (const Json& row : rows) {
-    PrintOut(StrCat(Format("%8.3f", row["ms"]), Format(" %6.1f%%", 100 * double{row["share"]}),
-                    Format(" %8.1f", row["gflops"]), Format(" %8.1f  ", row["gbps"]),
-                    Pad(std::string(row["kernel"]), columns), std::string(row["nodes"]), "\n"));
-  }
+  return ProfileRows(*function.info, profile, limits);
 }
 
 void PrintResult(const Json& result) {
@@ -155,12 +147,14 @@ void PrintResult(const Json& result) {
                   Format(", %.4f p10", result["p10_ms"]), Format(", %.4f p90", result["p90_ms"]),
                   " (", int64_t{result["runs"]}, " runs, ", int{result["threads"]}, " threads)\n"));
   PrintOut(StrCat("rate         ", Format("%.1f GFLOP/s", result["gflops"]),
+                  Format(", %.0f%% of the FMA peak",
+                         100 * double{result["gflops"]} / double{result["peak_gflops"]}),
                   Format(" (%.3f GFLOP a run)\n", result["gflop"])));
-  PrintOut(Format("compilation  %.0f ms\n", result["compile_ms"]));
+  PrintOut(StrCat(Format("compilation  %.0f ms", result["compile_ms"]),
+                  Format(" (%.0f ms with reading the model)\n", result["load_ms"])));
   PrintOut(StrCat("memory       arena ", FormatBytes(result["arena_bytes"]), ", parameters ",
                   FormatBytes(result["parameter_bytes"]), ", process peak ",
                   FormatBytes(result["peak_memory_bytes"]), "\n"));
-  if (result.contains("profile")) PrintProfile(result["profile"]);
 }
 
 /// Compiles the model, or loads it when it is a library; sets `compile_ms`.
@@ -193,7 +187,9 @@ StatusOr<CompiledFunction> Prepare(const BenchOptions& options, const Globals& g
 
 Status Bench(const BenchOptions& options, const Globals& globals) {
   double compile_ms = 0;
+  const Clock::time_point start = Clock::now();
   KILN_ASSIGN_OR_RETURN(const CompiledFunction function, Prepare(options, globals, compile_ms));
+  const double load_ms = MillisecondsSince(start);
   ThreadPool pool(globals.Threads());
   KILN_ASSIGN_OR_RETURN(Subject subject, Subject::Create(function, options, pool.executor()));
   Note(globals, "measuring");
@@ -212,18 +208,26 @@ Status Bench(const BenchOptions& options, const Globals& globals) {
                  {"gflops", flops * 1e-6 / measured.Quantile(0.5)},
                  {"wall_ms", measured.wall},
                  {"cpu_ms", measured.cpu},
+                 {"waited_ms", measured.waited},
                  {"compile_ms", compile_ms},
+                 {"load_ms", load_ms},
                  {"arena_bytes", function.info->workspace_bytes},
                  {"parameter_bytes", function.library->parameters_bytes},
                  {"peak_memory_bytes", PeakMemoryBytes()}};
+  MachineLimits limits{.gflops = MeasureFmaPeak(pool)};
+  result["peak_gflops"] = limits.gflops;
   if (options.profile) {
-    KILN_ASSIGN_OR_RETURN(result["profile"], Profile(subject, function, pool, options.seconds / 2));
+    limits.gbps = MeasureReadBandwidth(pool);
+    result["read_gbps"] = limits.gbps;
+    KILN_ASSIGN_OR_RETURN(result["profile"],
+                          Profile(subject, function, pool, limits, options.seconds / 2));
   }
   if (globals.json) {
     PrintJson(result);
-  } else {
-    PrintResult(result);
+    return OkStatus();
   }
+  PrintResult(result);
+  if (options.profile) PrintProfile(result["profile"], limits, measured.Quantile(0.5));
   return OkStatus();
 }
 
