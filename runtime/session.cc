@@ -1,9 +1,6 @@
 #include "runtime/session.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -13,9 +10,6 @@
 
 namespace kiln {
 namespace {
-
-// Large workspaces sit on huge pages where the system has them.
-constexpr uint64_t kHugePage = uint64_t{1} << 21;
 
 absl::Status CheckInput(const kiln_tensor_info& expected, const HostTensor& found) {
   if (found.dtype != expected.dtype || found.shape != ShapeOf(expected)) {
@@ -41,32 +35,15 @@ std::string TypeText(const kiln_tensor_info& tensor) {
   return TypeText(tensor.dtype, ShapeOf(tensor));
 }
 
-absl::StatusOr<std::unique_ptr<Session::Workspace>> Session::Workspace::Map(uint64_t bytes,
-                                                                            uint64_t alignment) {
-  if (bytes == 0) return std::unique_ptr<Workspace>(new Workspace(nullptr, 0, nullptr));
-  if (bytes >= kHugePage) alignment = std::max(alignment, kHugePage);
-  const absl::Status failure =
-      absl::ResourceExhaustedError(absl::StrCat("no memory for a workspace of ", bytes, " bytes"));
-  if (bytes > std::numeric_limits<uint64_t>::max() - alignment) return failure;
-  const uint64_t size = bytes + alignment;
-  void* pages = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) return failure;
-  const uintptr_t start = (reinterpret_cast<uintptr_t>(pages) + alignment - 1) & ~(alignment - 1);
-  void* aligned = reinterpret_cast<void*>(start);
-  if (bytes >= kHugePage) madvise(aligned, bytes, MADV_HUGEPAGE);  // A hint: failing is fine.
-  return std::unique_ptr<Workspace>(new Workspace(pages, size, aligned));
-}
-
-Session::Workspace::~Workspace() {
-  if (pages_ != nullptr) munmap(pages_, size_);
-}
-
 absl::StatusOr<Session> Session::Create(const kiln_function_info* function,
                                         SessionOptions options) {
   if (absl::Status status = CheckFunctionInfo(*function); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<Workspace>> workspace =
-      Workspace::Map(function->workspace_bytes, function->workspace_alignment);
-  if (!workspace.ok()) return workspace.status();
+  absl::StatusOr<Pages> workspace =
+      Pages::Map(function->workspace_bytes, function->workspace_alignment);
+  if (!workspace.ok()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for a workspace of ", function->workspace_bytes, " bytes"));
+  }
   return Session(function, std::move(options), *std::move(workspace));
 }
 
@@ -113,7 +90,7 @@ absl::StatusOr<std::vector<HostTensor>> Session::Run(std::span<const HostTensor>
 }
 
 absl::Status Session::RunUnchecked(const void* const* inputs, void* const* outputs) {
-  const kiln_call call = {inputs, outputs, options_.parameters, workspace_->aligned(),
+  const kiln_call call = {inputs, outputs, options_.parameters, workspace_.data(),
                           options_.executor};
   const int32_t result = function_->run(&call);
   if (result == 0) return absl::OkStatus();

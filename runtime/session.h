@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/abi/kiln.h"
 #include "runtime/host_tensor.h"
+#include "runtime/pages.h"
 
 namespace kiln {
 
@@ -44,31 +45,13 @@ class Session {
   void set_executor(const kiln_executor* executor) { options_.executor = executor; }
 
  private:
-  // Pages mapped from the system; `aligned` is where the workspace begins.
-  class Workspace {
-   public:
-    static absl::StatusOr<std::unique_ptr<Workspace>> Map(uint64_t bytes, uint64_t alignment);
-    ~Workspace();
-    Workspace(const Workspace&) = delete;
-    Workspace& operator=(const Workspace&) = delete;
-    void* aligned() const { return aligned_; }
-
-   private:
-    Workspace(void* pages, uint64_t size, void* aligned)
-        : pages_(pages), size_(size), aligned_(aligned) {}
-    void* pages_;
-    uint64_t size_;
-    void* aligned_;
-  };
-
-  Session(const kiln_function_info* function, SessionOptions options,
-          std::unique_ptr<Workspace> workspace)
+  Session(const kiln_function_info* function, SessionOptions options, Pages workspace)
       : function_(function), options_(std::move(options)), workspace_(std::move(workspace)) {}
   absl::Status CheckInputs(std::span<const HostTensor> inputs) const;
 
   const kiln_function_info* function_;
   SessionOptions options_;
-  std::unique_ptr<Workspace> workspace_;
+  Pages workspace_;
 };
 
 /// The declared type of a tensor: "f32[1,3,224,224]".

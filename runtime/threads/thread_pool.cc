@@ -6,9 +6,11 @@
 namespace kiln {
 namespace {
 
-// Polls before parking: some 20 to 50 microseconds, longer than the gap between two kernels and
-// shorter than anything a user would notice.
-constexpr int kSpins = 1000;
+using Clock = std::chrono::steady_clock;
+
+// How long to poll before parking. Longer than most kernels that run on the caller alone, because
+// waking a parked thread takes some 50 microseconds; shorter than anything a user would notice.
+constexpr std::chrono::microseconds kSpin{200};
 
 // True while this thread runs a task of any pool.
 thread_local bool inside_task = false;
@@ -24,10 +26,18 @@ void Pause() {
 // Returns when `value` is no longer `old`. Sequentially consistent, as is every change of the
 // value: a waiter that has counted itself and a changer that looks for waiters cannot miss each
 // other.
-void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, int spins) {
-  for (int i = 0; i < spins; ++i) {
-    if (value.load() != old) return;
-    Pause();
+void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old,
+                    std::chrono::nanoseconds spin) {
+  constexpr int kPollsPerLook = 64;  // at the clock, which costs as much as a poll
+  Clock::time_point end;             // set at the first look: most waits are over before
+  while (spin.count() > 0) {
+    for (int i = 0; i < kPollsPerLook; ++i) {
+      if (value.load() != old) return;
+      Pause();
+    }
+    const Clock::time_point now = Clock::now();
+    if (end == Clock::time_point()) end = now + spin;
+    if (now >= end) break;
   }
   value.wait(old);
 }
@@ -39,7 +49,7 @@ int AvailableCores() { return static_cast<int>(std::max(1u, std::thread::hardwar
 ThreadPool::ThreadPool(int threads) {
   threads = std::clamp(threads, 1, kMaxThreads);
   // With more threads than cores a spinning thread only keeps another one from its work.
-  spins_ = threads <= AvailableCores() ? kSpins : 0;
+  spin_ = threads <= AvailableCores() ? kSpin : std::chrono::nanoseconds(0);
   workers_.reserve(threads - 1);
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back(&ThreadPool::WorkerMain, this, i);
@@ -70,11 +80,11 @@ void ThreadPool::Section::RunChunk(int64_t chunk) const {
 
 void ThreadPool::ParallelFor(int64_t count, kiln_task task, void* argument) {
   if (count <= 0) return;
-  if (count == 1 || workers_.empty() || inside_task) {
+  std::unique_lock<std::mutex> lock(submission_, std::defer_lock);
+  if (count == 1 || workers_.empty() || inside_task || !lock.try_lock()) {
     task(argument, 0, count);
     return;
   }
-  const std::lock_guard<std::mutex> lock(submission_);
   Dispatch({count, std::min<int64_t>(count, threads()), task, argument});
 }
 
@@ -85,13 +95,13 @@ void ThreadPool::Dispatch(const Section& section) {
   epoch_.notify_all();
   section.RunChunk(0);
   for (uint32_t left = pending_.load(); left != 0; left = pending_.load()) {
-    WaitWhileEqual(pending_, left, spins_);
+    WaitWhileEqual(pending_, left, spin_);
   }
 }
 
 void ThreadPool::WorkerMain(int index) {
   for (uint32_t seen = 0;; ++seen) {
-    WaitWhileEqual(epoch_, seen, spins_);
+    WaitWhileEqual(epoch_, seen, spin_);
     if (stopping_) return;
     if (index < section_.chunks) section_.RunChunk(index);
     // Only the last one wakes the caller. Should it park on a count that is no longer true, the

@@ -2,13 +2,15 @@
 //
 // Invariants: a section of `count` items is cut into min(threads, count) chunks, chunk t of n being
 // [count*t/n, count*(t+1)/n), and the calling thread does chunk 0. Which thread does which items
-// depends on nothing else. Sections submitted from several threads run one after another. A section
-// that a task starts (nesting) runs whole on that task's thread, so it cannot deadlock.
-// Workers spin for some microseconds after a section, so that the next kernel finds them awake,
-// and then park. Tasks must not throw.
+// depends on nothing else. A section that comes while the workers are busy with another one (of a
+// second session) runs whole on its caller, and so does one that a task starts (nesting): nobody
+// waits for anybody else's work, and nothing can deadlock. Workers spin for a fraction of a
+// millisecond after a section, so that the next kernel finds them awake, and then park. Tasks must
+// not throw.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -49,8 +51,8 @@ class ThreadPool {
   void Dispatch(const Section& section);
 
   kiln_executor executor_;
-  int spins_;
-  std::mutex submission_;  // Held while a section runs.
+  std::chrono::nanoseconds spin_;
+  std::mutex submission_;  // Held while a section runs on the workers.
   Section section_;        // Written before `epoch_` moves, read by workers after.
   bool stopping_ = false;  // Likewise.
   // On cache lines of their own: workers poll the one while others write the other.

@@ -119,6 +119,27 @@ TEST(ThreadPoolTest, SeveralThreadsShareOnePool) {
   EXPECT_THAT(sums, ::testing::Each(200 * 17 * 16 / 2));
 }
 
+TEST(ThreadPoolTest, ASectionThatComesWhileTheWorkersAreBusyRunsOnItsCaller) {
+  ThreadPool pool(2);
+  std::atomic<int> arrived{0};
+  std::atomic<bool> release{false};
+  std::thread busy([&] {
+    For(pool.executor(), 2, [&](int64_t, int64_t) {
+      ++arrived;
+      while (!release) std::this_thread::yield();
+    });
+  });
+  while (arrived < 2) std::this_thread::yield();
+  std::vector<std::thread::id> runners;
+  For(pool.executor(), 8, [&](int64_t begin, int64_t end) {
+    EXPECT_EQ(end - begin, 8);
+    runners.push_back(std::this_thread::get_id());
+  });
+  EXPECT_THAT(runners, ::testing::ElementsAre(std::this_thread::get_id()));
+  release = true;
+  busy.join();
+}
+
 TEST(ThreadPoolTest, NestedSectionsRunInline) {
   ThreadPool pool(2), other(2);
   std::atomic<int64_t> total{0};
