@@ -333,7 +333,11 @@ class TiledEmitter {
     std::vector<std::pair<Var, LoopKind>> loops;
     std::map<const Variable*, Expr> renamed;
     Var lanes;
-    for (const Inner& inner : context.inner) {
+    // In the order of the tile, not of the nest: a row's broadcast is used up before the next row's
+    // is read, so that the accumulators do not have to share the registers with all of them.
+    std::vector<Inner> in_order = context.inner;
+    std::ranges::sort(in_order, {}, &Inner::tile);  // pointers into one vector
+    for (const Inner& inner : in_order) {
       if (!inner.tile->vector) {
         if (inner.var->extent == 1) {
           renamed[inner.var.get()] = Expr(0);
