@@ -44,7 +44,8 @@ Status MakeOutputsRowMajor(Module& module) {
 
 std::vector<Pass> PassesFor(const CompileOptions& options) {
   if (!options.optimize) return {DecomposeComposites()};
-  return InferencePipeline({.lanes = options.target.Lanes(ByteSize(ElementType::kF32))});
+  return InferencePipeline(
+      {.lanes = options.target.Lanes(ByteSize(ElementType::kF32)), .winograd = options.winograd});
 }
 
 Status Optimize(Module& module, const CompileOptions& options) {

@@ -9,14 +9,16 @@
 #include "compiler/schedule/target.h"
 #include "ir/graph/graph.h"
 #include "ir/support/status.h"
+#include "passes/graph/graph_passes.h"
 #include "passes/pass_manager.h"
 
 namespace kiln {
 
 struct CompileOptions {
   Target target;
-  bool optimize = true;         ///< off: only what lowering needs (composites decomposed)
-  bool schedule = true;         ///< off: loops stay serial and scalar
+  bool optimize = true;  ///< off: only what lowering needs (composites decomposed)
+  bool schedule = true;  ///< off: loops stay serial and scalar
+  Winograd winograd = Winograd::kAuto;
   int threads = 1;              ///< for compiling
   std::string cache_directory;  ///< of object files; empty: no cache
   PassOptions passes;           ///< what to print, switch off, verify

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "passes/graph/graph_passes.h"
 #include "passes/layout/layout_passes.h"
 
 namespace kiln {
@@ -27,6 +26,8 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       SimplifyAlgebra(),
       FoldConstants(),
       EliminateCommonSubexpressions(),
+      // 3x3 convolutions that gain by it are winograd_conv, with transformed weights.
+      UseWinograd(options.winograd, options.lanes),
       // Convolutions with a spatial result have no padding of their own.
       MakePaddingExplicit(),
       // Elementwise ops behind a contraction of their own are its epilogue.

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "passes/graph/graph_passes.h"
 #include "passes/pass.h"
 
 namespace kiln {
@@ -14,6 +15,7 @@ const std::vector<Pass>& AllPasses();
 
 struct PipelineOptions {
   int lanes = 16;  ///< f32 elements in a vector of the target: the size of channel blocks
+  Winograd winograd = Winograd::kAuto;
 };
 
 /// The passes that take an imported inference graph to the graph that is lowered.

@@ -1,6 +1,7 @@
 #include "passes/rewrite.h"
 
 #include <set>
+#include <span>
 
 namespace kiln {
 
@@ -74,10 +75,10 @@ Op* RewriteSite::Refuse(std::string_view text) {
   return kNoMatch;
 }
 
-Pass MakeRewritePass(std::string name, std::string doc, std::span<const RewriteRule> rules) {
+Pass MakeRewritePass(std::string name, std::string doc, std::vector<RewriteRule> rules) {
   Pass pass{.name = std::move(name), .doc = std::move(doc)};
   for (const RewriteRule& rule : rules) pass.rules.push_back(rule.name);
-  pass.run = [rules](Module& module, PassContext& context) -> StatusOr<bool> {
+  pass.run = [rules = std::move(rules)](Module& module, PassContext& context) -> StatusOr<bool> {
     bool changed = false;
     for (const auto& function : module.functions()) {
       KILN_ASSIGN_OR_RETURN(const bool fired, RewriteGraph(rules, *function, context));

@@ -7,8 +7,9 @@
 // smaller by some measure or brings it into a form that no law of the set leaves.
 #pragma once
 
-#include <span>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "ir/graph/builder.h"
 #include "passes/pass.h"
@@ -47,11 +48,11 @@ inline constexpr Op* kNoMatch = nullptr;
 struct RewriteRule {
   std::string name;
   std::string law;  ///< the equation, as the remark shows it: "x + 0 = x"
-  StatusOr<Op*> (*apply)(RewriteSite& at);
+  std::function<StatusOr<Op*>(RewriteSite& at)> apply;
 };
 
 /// A pass that is a set of rules.
-Pass MakeRewritePass(std::string name, std::string doc, std::span<const RewriteRule> rules);
+Pass MakeRewritePass(std::string name, std::string doc, std::vector<RewriteRule> rules);
 
 /// Erases `op` and then its operands, as far as nothing uses them; inputs stay.
 void EraseIfDead(Op* op);

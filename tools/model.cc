@@ -175,6 +175,15 @@ void AddCompileFlags(CLI::App& app, CompileFlags& flags) {
   AddPassFlags(app, flags);
   app.add_flag("--no-optimize", flags.no_optimize, "Run only the passes that lowering needs");
   app.add_flag("--no-schedule", flags.no_schedule, "Compile plain serial loops");
+  static const std::map<std::string, Winograd> kWinograd = {{"off", Winograd::kOff},
+                                                            {"2", Winograd::kTile2},
+                                                            {"4", Winograd::kTile4},
+                                                            {"auto", Winograd::kAuto}};
+  app.add_option("--winograd", flags.winograd,
+                 "3x3 convolutions in Winograd's form: none, all in tiles of 2x2 or 4x4, or those "
+                 "that become faster [auto]")
+      ->transform(CLI::CheckedTransformer(kWinograd))
+      ->type_name("off|2|4|auto");
   app.add_flag("--no-cache", flags.no_cache,
                "Neither read nor write the cache of compiled kernels ($XDG_CACHE_HOME/kiln)");
 }
@@ -203,6 +212,7 @@ StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globa
   KILN_ASSIGN_OR_RETURN(options.target, host ? HostTarget() : MakeTarget(flags.triple, flags.cpu));
   options.optimize = !flags.no_optimize;
   options.schedule = !flags.no_schedule;
+  options.winograd = flags.winograd;
   options.threads = globals.Threads();
   options.passes.rewrites.disabled = flags.disabled_rewrites;
   options.passes.rewrites.limit = flags.rewrite_limit;

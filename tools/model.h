@@ -39,6 +39,7 @@ struct CompileFlags {
   bool no_optimize = false;
   bool no_schedule = false;
   bool no_cache = false;
+  Winograd winograd = Winograd::kAuto;
   std::string triple;
   std::string cpu;
   std::vector<std::string> disabled_rewrites;

@@ -1,6 +1,7 @@
 #include "compiler/lower/kernel_builder.h"
 
 #include <map>
+#include <numeric>
 
 #include "ir/graph/op_def.h"
 #include "ir/loop/affine.h"
@@ -76,12 +77,23 @@ class ElementBuilder {
     for (const Expr& i : index) key.second.push_back(i.get());
     const auto it = elements_.find(key);
     if (it != elements_.end()) return it->second.value;
-    const Reader reader = [&](size_t k, const std::vector<Expr>& at) {
-      return Read(op->operand(k), at);
-    };
-    Expr value = op->def().element(*op, reader, index);
+    if (op == staged_) return staged_value_;
+    Expr value = op->def().element(*op, ReaderOf(op), index);
     elements_.emplace(std::move(key), Memo{value, index});
     return value;
+  }
+
+  /// Reads operands of `op`.
+  Reader ReaderOf(Op* op) {
+    return [this, op](size_t k, const std::vector<Expr>& at) { return Read(op->operand(k), at); };
+  }
+
+  /// The value of `root` at an index where the op computed in stages has the value `value`.
+  Expr Epilogue(Op* root, Op* staged, const std::vector<Expr>& index, const Expr& value) {
+    staged_ = staged;
+    staged_value_ = value;
+    elements_.clear();
+    return Element(root, index);
   }
 
   /// The kernel input that stands for `op`.
@@ -106,7 +118,7 @@ class ElementBuilder {
       const Tensor& value = op->Constant("value");
       if (value.known() && value.type().count() == 1) return Literal(value);
     }
-    if (inside && op->def().element) return Element(op, index);
+    if (inside && (op->def().element || op == staged_)) return Element(op, index);
     return Widen(loop::Load(BufferOf(op), PhysicalIndex(op->type().layout, index)));
   }
 
@@ -125,6 +137,8 @@ class ElementBuilder {
   };
 
   BuiltKernel& built_;
+  Op* staged_ = nullptr;  // whose value is not its element but staged_value_
+  Expr staged_value_;
   std::map<ElementKey, Memo> elements_;
   std::map<const Op*, Op*> outside_;  // fusion body input -> operand
   std::map<const Op*, loop::Buffer> buffers_;
@@ -168,6 +182,47 @@ Status BuildNestKernel(Op& op, BuiltKernel& built) {
   return OkStatus();
 }
 
+/// The op of a fusion, or the one op, that is computed in stages; nullptr when there is none.
+Op* FindStaged(Op& op) {
+  if (op.body() == nullptr) return op.def().stages ? &op : nullptr;
+  for (const auto& inner : op.body()->ops()) {
+    if (inner->def().stages) return inner.get();
+  }
+  return nullptr;
+}
+
+/// Channels of `type` that are treated together: a block, or what fits a vector of any target.
+int64_t ChannelBlock(const TensorType& type) {
+  constexpr int64_t kWidest = 16;
+  for (const Layout::Block& block : type.layout.blocks) {
+    if (block.dim == 1 && type.shape[1] % block.size == 0) return block.size;
+  }
+  return std::gcd(type.shape[1], kWidest);
+}
+
+Status BuildStagedKernel(Op& op, Op* root, Op* staged, BuiltKernel& built) {
+  ElementBuilder builder(op, built);
+  const TensorType& type = op.type();
+  const loop::Buffer result =
+      loop::MakeBuffer("out0", type.element, type.layout.PhysicalShape(type.shape));
+  StageContext context;
+  context.read = builder.ReaderOf(staged);
+  context.store = [&](const std::vector<Expr>& index, Expr value, Expr predicate) {
+    const Expr stored = builder.Epilogue(root, staged, index, value);
+    return loop::Store(result, PhysicalIndex(type.layout, index), Narrow(stored, type.element),
+                       predicate);
+  };
+  context.ChannelBlock = [&](int k) {
+    return ChannelBlock(k < 0 ? type : staged->operand(static_cast<size_t>(k))->type());
+  };
+  KILN_ASSIGN_OR_RETURN(const Stages stages, staged->def().stages(*staged, context));
+  built.kernel.outputs = {result};
+  for (const loop::Buffer& buffer : stages.scratch) built.kernel.outputs.push_back(buffer);
+  built.kernel.body = loop::MapExprs(stages.body, loop::Simplify);
+  built.flops = stages.flops;
+  return OkStatus();
+}
+
 double CountFlops(const Expr& expr) {
   double flops = 0;
   switch (expr->kind) {
@@ -199,6 +254,10 @@ StatusOr<BuiltKernel> BuildKernel(Op& op) {
   BuiltKernel built;
   built.kernel.name = op.name();
   Op* const root = op.body() != nullptr ? op.body()->outputs()[0].value : &op;
+  if (Op* const staged = FindStaged(op)) {
+    KILN_RETURN_IF_ERROR(BuildStagedKernel(op, root, staged, built));
+    return built;
+  }
   if (root->def().element) {
     KILN_RETURN_IF_ERROR(BuildElementKernel(op, root, built));
   } else if (root == &op && op.def().nest) {

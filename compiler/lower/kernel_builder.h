@@ -18,7 +18,8 @@ struct BuiltKernel {
 
 /// Builds the kernel of `op`, which must be a primitive or a fusion of primitives (composites have
 /// been decomposed). The body is one nest of serial loops over the result's physical dimensions
-/// around one store, or what the op's own `nest` gives.
+/// around one store, or what the op's own `nest` or `stages` give. The kernel's outputs are the
+/// result and then the scratch buffers.
 StatusOr<BuiltKernel> BuildKernel(Op& op);
 
 /// A kernel that copies a row-major tensor of this type.

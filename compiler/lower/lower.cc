@@ -127,6 +127,9 @@ class FunctionLowering {
       step.bytes += static_cast<double>(input->type().bytes());
     }
     step.buffers.push_back(PlaceOfResult(op));
+    const std::vector<loop::Buffer>& written = built.kernel.outputs;
+    for (size_t i = 1; i < written.size(); ++i)
+      step.buffers.push_back(PlaceOfScratch(op, *written[i]));
     step.bytes += static_cast<double>(op.type().bytes());
     function_.steps.push_back(std::move(step));
     return OkStatus();
@@ -154,6 +157,15 @@ class FunctionLowering {
     const BufferRef ref{Region::kWorkspace, static_cast<int64_t>(function_.slots.size())};
     function_.slots.push_back({op.name(), 0, op.type().bytes(), CurrentStep(), CurrentStep()});
     places_[&op] = ref;
+    return ref;
+  }
+
+  /// Memory that only this step uses.
+  BufferRef PlaceOfScratch(const Op& op, const loop::BufferDecl& buffer) {
+    const BufferRef ref{Region::kWorkspace, static_cast<int64_t>(function_.slots.size())};
+    const int64_t bytes = ElementCount(buffer.shape) * ByteSize(buffer.element);
+    function_.slots.push_back(
+        {StrCat(op.name(), ".", buffer.name), 0, bytes, CurrentStep(), CurrentStep()});
     return ref;
   }
 

@@ -1,8 +1,9 @@
 // OpDef: everything Kiln knows about one kind of op, in one place (ir/ops/).
 //
-// Exactly one of element, nest and decompose tells how the op computes; `evaluate` is the naive
-// reference, written apart from it (a composite needs none: its decomposition is interpreted).
-// Elementwise ops are the exception: one scalar expression serves both (see elementwise.h).
+// Exactly one of element, nest, stages and decompose tells how the op computes; `evaluate` is the
+// naive reference, written apart from it (a composite needs none: its decomposition is
+// interpreted). Elementwise ops are the exception: one scalar expression serves both (see
+// elementwise.h).
 #pragma once
 
 #include <functional>
@@ -59,6 +60,26 @@ struct NestContext {
                    loop::Expr predicate = {}) const;
 };
 
+/// What stages are written against: logical indices, whatever the layouts.
+struct StageContext {
+  Reader read;
+  /// Applies the epilogue to the op's value at a logical index and stores the result there, where
+  /// the predicate (may be undefined) holds.
+  std::function<loop::Stmt(const std::vector<loop::Expr>& index, loop::Expr value,
+                           loop::Expr predicate)>
+      store;
+  /// Channels (dimension 1) of operand `k`, of the result for -1, that lie side by side or are best
+  /// treated together; divides their number.
+  std::function<int64_t(int k)> ChannelBlock;
+};
+
+/// An op computed in several stages through scratch memory.
+struct Stages {
+  std::vector<loop::Buffer> scratch;  ///< written before they are read; contents die with the op
+  loop::Stmt body;                    ///< a block of sections; parallel loops where they are safe
+  double flops = 0;  ///< arithmetic of the op's definition, not of the way it is computed
+};
+
 struct OpDef {
   std::string name;
   std::string doc;  ///< one paragraph, with the defining equation
@@ -75,6 +96,8 @@ struct OpDef {
   std::function<loop::Expr(const Op&, const Reader&, const std::vector<loop::Expr>& index)> element;
   /// Primitive with an order or with several steps (softmax, cumsum, scatter): a loop nest.
   std::function<StatusOr<loop::Stmt>(const Op&, const NestContext&)> nest;
+  /// Primitive that is computed in stages (Winograd convolution) and still takes an epilogue.
+  std::function<StatusOr<Stages>(const Op&, const StageContext&)> stages;
   /// Composite: the same thing in other ops.
   std::function<StatusOr<Op*>(Builder&, const Op&)> decompose;
 };

@@ -27,6 +27,7 @@ const OpTable& Table() {
         TopKOps,
         MatmulOps,
         ConvOps,
+        WinogradOps,
         PoolOps,
         SoftmaxOps,
         NormalizationOps,

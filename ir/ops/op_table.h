@@ -23,6 +23,7 @@ std::vector<OpDef> ScanOps();               // cumsum
 std::vector<OpDef> TopKOps();               // top_k_values, top_k_indices
 std::vector<OpDef> MatmulOps();             // matmul
 std::vector<OpDef> ConvOps();               // conv, conv_transpose
+std::vector<OpDef> WinogradOps();           // winograd_conv
 std::vector<OpDef> PoolOps();               // max_pool, max_pool_indices, avg_pool, lp_pool
 std::vector<OpDef> SoftmaxOps();            // softmax, log_softmax
 std::vector<OpDef> NormalizationOps();      // lrn, batch_norm, layer_norm, instance_norm

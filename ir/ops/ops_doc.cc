@@ -44,6 +44,7 @@ std::string Signature(const OpDef& def) {
 std::string Kind(const OpDef& def) {
   std::string text = def.decompose ? "composite"
                      : def.nest    ? "primitive with an own loop nest"
+                     : def.stages  ? "primitive computed in stages"
                      : def.element ? "primitive"
                                    : "structural";
   for (const TraitName& entry : kTraitNames) {

@@ -6,12 +6,22 @@
 
 namespace kiln {
 
+/// Which 3x3 convolutions are computed in Winograd's form.
+enum class Winograd {
+  kOff,
+  kTile2,  ///< all that qualify, F(2x2, 3x3)
+  kTile4,  ///< all that qualify, F(4x4, 3x3)
+  kAuto,   ///< those that become faster, by the cost model
+};
+
 Pass SimplifyAlgebra();
 Pass EliminateCommonSubexpressions();
 Pass FoldConstants();
 Pass FoldBatchNorm();
 Pass FoldTransposes();
 Pass DecomposeComposites();
+/// `lanes`: f32 elements in a vector of the target.
+Pass UseWinograd(Winograd tiles, int lanes);
 Pass MakePaddingExplicit();
 Pass FuseConvRelu();
 Pass FuseElementwise();

@@ -33,7 +33,14 @@ const Op& Core(const Op& op) {
   return *op.body()->outputs()[0].value;
 }
 
-bool IsConv(const Op& op) { return Core(op).Is("conv"); }
+/// A contraction of an image with weights.
+bool IsConv(const Op& op) { return Core(op).Is("conv") || Core(op).Is("winograd_conv"); }
+
+/// How the weights of such an op lie so that a vector of result channels is contiguous.
+Layout WeightLayout(const Op& conv, int64_t lanes) {
+  if (conv.Is("winograd_conv")) return {.order = {0, 1, 3, 2}, .blocks = {{3, lanes}}};
+  return {.order = {}, .blocks = {{0, lanes}}};
+}
 
 bool IsWindowOp(const Op& op) {
   static const auto* const kinds = new std::set<std::string, std::less<>>{
@@ -104,7 +111,7 @@ class LayoutAssigner {
       if (it == inputs.end()) return OkStatus();
       slot = static_cast<size_t>(it - inputs.begin());
     }
-    return Relayout(op, slot, {.order = {}, .blocks = {{0, lanes_}}});
+    return Relayout(op, slot, WeightLayout(conv, lanes_));
   }
 
   /// Packs a constant right operand so that a vector of result columns is contiguous for every k.

@@ -150,7 +150,7 @@ bool Try(const Op& original, Hostile& hostile) {
   // A position outside of the data is an error of the evaluation, not of the compiled code.
   const auto evaluated = EvaluateOp(**op, pointers);
   EXPECT_TRUE(evaluated.ok() || absl::IsInvalidArgument(evaluated.status())) << evaluated.status();
-  if (original.def().element || original.def().nest) {
+  if (original.def().element || original.def().nest || original.def().stages) {
     const auto lowered = RunLowered(**op, pointers);
     EXPECT_TRUE(lowered.ok()) << lowered.status();
   }

@@ -23,15 +23,28 @@ inline StatusOr<loop::Kernel> Lower(const Op& op) {
     KILN_ASSIGN_OR_RETURN(kernel.body, op.def().nest(op, context));
     return kernel;
   }
+  const Reader read = [&](size_t k, const std::vector<loop::Expr>& at) {
+    return context.Load(context.operands[k], at);
+  };
+  if (op.def().stages) {
+    const StageContext stage{.read = read,
+                             .store =
+                                 [&](const std::vector<loop::Expr>& at, const loop::Expr& value,
+                                     const loop::Expr& predicate) {
+                                   return context.Store(context.result, at, value, predicate);
+                                 },
+                             .ChannelBlock = [](int) { return 1; }};
+    KILN_ASSIGN_OR_RETURN(const Stages stages, op.def().stages(op, stage));
+    kernel.outputs.insert(kernel.outputs.end(), stages.scratch.begin(), stages.scratch.end());
+    kernel.body = stages.body;
+    return kernel;
+  }
   std::vector<loop::Var> vars;
   std::vector<loop::Expr> index;
   for (const int64_t extent : op.shape()) {
     vars.push_back(loop::MakeVar("i", extent));
     index.push_back(vars.back());
   }
-  const Reader read = [&](size_t k, const std::vector<loop::Expr>& at) {
-    return context.Load(context.operands[k], at);
-  };
   kernel.body = context.Store(context.result, index, op.def().element(op, read, index));
   for (size_t d = vars.size(); d-- > 0;) kernel.body = For(vars[d], kernel.body);
   return kernel;
@@ -48,11 +61,15 @@ inline StatusOr<Array> RunLowered(const Op& op, const std::vector<const Array*>&
   }
   // Not zero: an element that the kernel leaves out shows.
   const TensorType type{op.element(), op.shape()};
-  bytes.emplace_back(static_cast<size_t>(type.bytes()), char{0x55});
+  const size_t result = bytes.size();
+  for (const loop::Buffer& buffer : kernel.outputs) {
+    bytes.emplace_back(static_cast<size_t>(ElementCount(buffer->shape) * ByteSize(buffer->element)),
+                       char{0x55});
+  }
   std::vector<void*> pointers;
   for (std::vector<char>& buffer : bytes) pointers.push_back(buffer.data());
   KILN_RETURN_IF_ERROR(loop::Interpret(kernel, pointers));
-  return Array::FromTensor(Tensor(type, std::move(bytes.back())));
+  return Array::FromTensor(Tensor(type, std::move(bytes[result])));
 }
 
 }  // namespace kiln

@@ -69,7 +69,7 @@ void CheckGraph(const Graph& graph, bool special) {
     for (const Op* const operand : op->operands()) operands.push_back(&values.at(operand));
     const auto expected = EvaluateOp(*op, operands);
     ASSERT_TRUE(expected.ok()) << expected.status();
-    if (op->def().element || op->def().nest) {
+    if (op->def().element || op->def().nest || op->def().stages) {
       const auto found = RunLowered(*op, operands);
       ASSERT_TRUE(found.ok()) << found.status();
       ASSERT_NO_FATAL_FAILURE(ExpectAgree(*expected, *found));

@@ -39,8 +39,8 @@ TEST(OpsDocTest, EveryOpExplainsItself) {
 
 TEST(OpsDocTest, EveryOpComputesInOneWay) {
   for (const OpDef* const def : AllOps()) {
-    const int ways =
-        (def->element != nullptr) + (def->nest != nullptr) + (def->decompose != nullptr);
+    const int ways = (def->element != nullptr) + (def->nest != nullptr) + (def->stages != nullptr) +
+                     (def->decompose != nullptr);
     const bool structural = (def->traits & (kLeaf | kRegion)) != 0;
     EXPECT_EQ(ways, structural ? 0 : 1) << def->name;
     EXPECT_TRUE(structural || def->decompose || def->evaluate) << def->name;

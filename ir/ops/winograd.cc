@@ -1,0 +1,417 @@
+#include "ir/ops/winograd.h"
+
+#include <array>
+
+#include "ir/ops/op_table.h"
+#include "ir/ops/shape_util.h"
+
+namespace kiln {
+
+using loop::Expr;
+using loop::Stmt;
+using loop::Var;
+
+namespace {
+
+constexpr int64_t kMaxSpan = 6;
+constexpr int64_t kMaxTile = 4;
+
+double Times(double factor, double value) { return factor * value; }
+Expr Times(double factor, const Expr& value) { return loop::Const(value.type(), factor) * value; }
+
+/// B^T d, one column of it.
+template <typename T>
+std::array<T, kMaxSpan> TransformInput(int64_t m, const std::array<T, kMaxSpan>& d) {
+  if (m == 2) return {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]};
+  const T even = d[4] - Times(4, d[2]), odd = d[3] - Times(4, d[1]);
+  const T even2 = d[4] - d[2], odd2 = Times(2, d[3] - d[1]);
+  return {
+      Times(4, d[0]) - Times(5, d[2]) + d[4], even + odd, even - odd, even2 + odd2, even2 - odd2,
+      Times(4, d[1]) - Times(5, d[3]) + d[5]};
+}
+
+/// A^T p, one column of it.
+template <typename T>
+std::array<T, kMaxTile> TransformOutput(int64_t m, const std::array<T, kMaxSpan>& p) {
+  const T sum = p[1] + p[2], difference = p[1] - p[2];
+  if (m == 2) return {p[0] + sum, difference - p[3]};
+  const T sum2 = p[3] + p[4], difference2 = p[3] - p[4];
+  return {p[0] + sum + sum2, difference + Times(2, difference2), sum + Times(4, sum2),
+          difference + Times(8, difference2) + p[5]};
+}
+
+/// G g, one column of it.
+template <typename T>
+std::array<T, kMaxSpan> TransformWeights(int64_t m, const T& g0, const T& g1, const T& g2) {
+  const T outer = g0 + g2;
+  if (m == 2) return {g0, Times(0.5, outer + g1), Times(0.5, outer - g1), g2};
+  const T outer4 = Times(1. / 24, g0) + Times(1. / 6, g2), inner = Times(1. / 12, g1);
+  return {Times(0.25, g0),
+          Times(-1. / 6, outer + g1),
+          Times(-1. / 6, outer - g1),
+          outer4 + inner,
+          outer4 - inner,
+          g2};
+}
+
+/// The geometry of an op that `infer` has accepted.
+struct Tiling {
+  explicit Tiling(const Op& op)
+      : span(op.operand(1)->shape()[0]),
+        m(span - kWinogradKernel + 1),
+        images(op.shape()[0]),
+        inputs(op.operand(0)->shape()[1]),
+        outputs(op.shape()[1]),
+        height(op.shape()[2]),
+        width(op.shape()[3]),
+        rows((height + m - 1) / m),
+        columns((width + m - 1) / m) {}
+
+  int64_t tiles() const { return images * rows * columns; }
+
+  int64_t span, m;
+  int64_t images, inputs, outputs, height, width;
+  int64_t rows, columns;  ///< tiles of an image
+};
+
+StatusOr<TensorType> InferWinograd(const Op& op) {
+  const TensorType &x = op.operand(0)->type(), &u = op.operand(1)->type();
+  if (x.element != ElementType::kF32 || u.element != ElementType::kF32) {
+    return OpError(op, "operands must be f32");
+  }
+  if (x.rank() != 4 || u.rank() != 4) return OpError(op, "operands must have rank 4");
+  const int64_t span = u.shape[0];
+  if ((span != WinogradSpan(2) && span != WinogradSpan(4)) || u.shape[1] != span) {
+    return OpError(op, "weights must be [4,4,C,O] or [6,6,C,O], found ", u.ToString());
+  }
+  if (x.shape[1] != u.shape[2] || u.shape[2] == 0 || u.shape[3] == 0) {
+    return OpError(op, "input and weights must have the same number of channels, found ",
+                   x.shape[1], " and ", u.shape[2]);
+  }
+  const std::vector<int64_t>& extents = op.Ints("extents");
+  KILN_RETURN_IF_ERROR(CheckLength(op, "extents", extents.size(), 2));
+  const int64_t m = span - kWinogradKernel + 1;
+  Shape shape = {x.shape[0], u.shape[3]};
+  for (size_t d = 0; d < 2; ++d) {
+    KILN_RETURN_IF_ERROR(CheckRange(op, "extents", extents[d], 1, int64_t{1} << 31));
+    const int64_t needed = (extents[d] + m - 1) / m * m + kWinogradKernel - 1;
+    if (x.shape[d + 2] != needed) {
+      return OpError(op, "the input must be padded to whole tiles: extent ", needed,
+                     " in dimension ", d + 2, ", found ", x.shape[d + 2]);
+    }
+    shape.push_back(extents[d]);
+  }
+  return TensorType{ElementType::kF32, std::move(shape)};
+}
+
+int64_t TileOfWeights(const Op& op) { return op.Int("tile"); }
+
+StatusOr<TensorType> InferWeights(const Op& op) {
+  const TensorType& w = op.operand(0)->type();
+  if (w.element != ElementType::kF32 || w.rank() != 4 || w.shape[2] != kWinogradKernel ||
+      w.shape[3] != kWinogradKernel) {
+    return OpError(op, "weights must be f32 [O,C,3,3], found ", w.ToString());
+  }
+  const int64_t m = TileOfWeights(op);
+  if (m != 2 && m != 4) return OpError(op, "tile must be 2 or 4, found ", m);
+  return TensorType{ElementType::kF32, {WinogradSpan(m), WinogradSpan(m), w.shape[1], w.shape[0]}};
+}
+
+Status EvaluateWeights(const Op& op, std::span<const Array* const> in, Array& result) {
+  KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(in[0]->ToTensor(), TileOfWeights(op)));
+  result = Array::FromTensor(u);
+  return OkStatus();
+}
+
+/// G w G^T of all places for each pair of channels.
+StatusOr<Stmt> WeightsNest(const Op& op, const NestContext& context) {
+  const int64_t m = TileOfWeights(op), span = WinogradSpan(m);
+  const Var c = loop::MakeVar("c", op.shape()[2]), o = loop::MakeVar("o", op.shape()[3]);
+  std::array<std::array<Expr, kMaxSpan>, kWinogradKernel> half;
+  for (int64_t j = 0; j < kWinogradKernel; ++j) {
+    const auto g = [&](int64_t i) { return context.Load(context.operands[0], {o, c, i, j}); };
+    half[j] = TransformWeights(m, g(0), g(1), g(2));
+  }
+  std::vector<Stmt> body;
+  for (int64_t i = 0; i < span; ++i) {
+    const auto line = TransformWeights(m, half[0][i], half[1][i], half[2][i]);
+    for (int64_t j = 0; j < span; ++j) {
+      body.push_back(context.Store(context.result, {i, j, c, o}, line[j]));
+    }
+  }
+  return loop::For(c, loop::For(o, loop::Block(std::move(body))));
+}
+
+/// V = B^T d B of one tile and channel; d starts at `x` in rows of `row` elements.
+void InputTile(const Tiling& t, const double* x, int64_t row,
+               std::array<std::array<double, kMaxSpan>, kMaxSpan>& v) {
+  std::array<std::array<double, kMaxSpan>, kMaxSpan> half{};
+  for (int64_t j = 0; j < t.span; ++j) {
+    std::array<double, kMaxSpan> column{};
+    for (int64_t i = 0; i < t.span; ++i) column[i] = x[i * row + j];
+    column = TransformInput(t.m, column);
+    for (int64_t i = 0; i < t.span; ++i) half[i][j] = column[i];
+  }
+  for (int64_t i = 0; i < t.span; ++i) v[i] = TransformInput(t.m, half[i]);
+}
+
+/// y = A^T p A of one tile.
+void OutputTile(const Tiling& t, const std::array<std::array<double, kMaxSpan>, kMaxSpan>& p,
+                std::array<std::array<double, kMaxTile>, kMaxTile>& y) {
+  std::array<std::array<double, kMaxSpan>, kMaxTile> half{};
+  for (int64_t j = 0; j < t.span; ++j) {
+    std::array<double, kMaxSpan> column{};
+    for (int64_t i = 0; i < t.span; ++i) column[i] = p[i][j];
+    const std::array<double, kMaxTile> transformed = TransformOutput(t.m, column);
+    for (int64_t i = 0; i < t.m; ++i) half[i][j] = transformed[i];
+  }
+  for (int64_t i = 0; i < t.m; ++i) y[i] = TransformOutput(t.m, half[i]);
+}
+
+Status EvaluateWinograd(const Op& op, std::span<const Array* const> in, Array& result) {
+  const Tiling t(op);
+  const Shape& x_shape = op.operand(0)->shape();
+  const std::vector<double>&x = in[0]->floats, &u = in[1]->floats;
+  std::array<std::array<double, kMaxSpan>, kMaxSpan> v{}, products{};
+  std::array<std::array<double, kMaxTile>, kMaxTile> y{};
+  for (Index at({t.images, t.outputs, t.rows, t.columns}); at.valid(); at.Next()) {
+    for (auto& row : products) row.fill(0);
+    for (int64_t c = 0; c < t.inputs; ++c) {
+      InputTile(t, &x[Offset(x_shape, {at[0], c, at[2] * t.m, at[3] * t.m})], x_shape[3], v);
+      for (int64_t i = 0; i < t.span; ++i) {
+        for (int64_t j = 0; j < t.span; ++j) {
+          products[i][j] += v[i][j] * u[Offset(op.operand(1)->shape(), {i, j, c, at[1]})];
+        }
+      }
+    }
+    OutputTile(t, products, y);
+    for (int64_t i = 0; i < std::min(t.m, t.height - at[2] * t.m); ++i) {
+      for (int64_t j = 0; j < std::min(t.m, t.width - at[3] * t.m); ++j) {
+        result.floats[Offset(op.shape(), {at[0], at[1], at[2] * t.m + i, at[3] * t.m + j})] =
+            y[i][j];
+      }
+    }
+  }
+  return OkStatus();
+}
+
+/// The stages: V = B^T x B for all tiles, P = V U for every place in a tile, y = A^T P A.
+///
+/// V lies as [place][channel block][tile][channel in block], P likewise: each place is a product of
+/// a tiles-by-C and a C-by-O matrix whose loads and stores are whole vectors of channels. A few
+/// rows of padding keep the places of one tile apart in the cache's sets.
+class WinogradStages {
+ public:
+  WinogradStages(const Op& op, const StageContext& context)
+      : t_(op),
+        context_(context),
+        in_block_(context.ChannelBlock(0)),
+        out_block_(context.ChannelBlock(-1)),
+        v_(Scratch("v", t_.inputs, in_block_)),
+        p_(Scratch("p", t_.outputs, out_block_)) {}
+
+  Stages Build() const {
+    Stages stages;
+    stages.scratch = {v_, p_};
+    stages.body = loop::Block({TransformInputs(), Multiply(), TransformOutputs()});
+    stages.flops = 2.0 * static_cast<double>(t_.images * t_.outputs * t_.height * t_.width) *
+                   static_cast<double>(t_.inputs * kWinogradKernel * kWinogradKernel);
+    return stages;
+  }
+
+ private:
+  using Line = std::array<Expr, kMaxSpan>;
+
+  loop::Buffer Scratch(const char* name, int64_t channels, int64_t block) const {
+    const int64_t rows = channels / block * t_.tiles();
+    return loop::MakeBuffer(name, ElementType::kF32,
+                            {t_.span * t_.span, rows + 1 - rows % 2, block});
+  }
+
+  Expr Place(int64_t i, int64_t j) const { return i * t_.span + j; }
+
+  /// `body` for every image, channel block, tile row and tile column. The first three are one
+  /// parallel loop: a tile row reads what its neighbour above has read.
+  template <typename Body>
+  Stmt ForEachTile(int64_t blocks, const Body& body) const {
+    const Var piece = loop::MakeVar("piece", t_.images * blocks * t_.rows);
+    const Var column = loop::MakeVar("column", t_.columns);
+    const Expr row = loop::FloorMod(piece, t_.rows);
+    const Expr block = loop::FloorMod(loop::FloorDiv(piece, t_.rows), blocks);
+    const Expr image = loop::FloorDiv(piece, t_.rows * blocks);
+    return loop::For(piece, loop::LoopKind::kParallel,
+                     loop::For(column, body(image, block, row, Expr(column))));
+  }
+
+  /// The row of `v_` and `p_` that belongs to a tile.
+  Expr TileRow(const Expr& image, const Expr& block, const Expr& row, const Expr& column) const {
+    return block * t_.tiles() + image * (t_.rows * t_.columns) + row * t_.columns + column;
+  }
+
+  template <typename Store>
+  static Stmt ForEachLane(int64_t block, const Store& store) {
+    const Var lane = loop::MakeVar("lane", block);
+    return loop::For(lane, store(Expr(lane)));
+  }
+
+  Stmt TransformInputs() const {
+    return ForEachTile(t_.inputs / in_block_, [&](const Expr& image, const Expr& block,
+                                                  const Expr& row, const Expr& column) {
+      const loop::Buffer half =
+          loop::MakeBuffer("half", ElementType::kF32, {t_.span, t_.span, in_block_});
+      std::vector<Stmt> body;
+      const auto store_line = [&](const auto& store, const auto& load) {
+        for (int64_t i = 0; i < t_.span; ++i) {
+          body.push_back(ForEachLane(in_block_, [&](const Expr& lane) {
+            Line line;
+            for (int64_t k = 0; k < t_.span; ++k) line[k] = load(k, lane);
+            return store(i, lane, TransformInput(t_.m, line)[i]);
+          }));
+        }
+      };
+      for (int64_t j = 0; j < t_.span; ++j) {
+        store_line([&](int64_t i, const Expr& lane,
+                       const Expr& value) { return loop::Store(half, {i, j, lane}, value); },
+                   [&](int64_t k, const Expr& lane) {
+                     return context_.read(
+                         0, {image, block * in_block_ + lane, row * t_.m + k, column * t_.m + j});
+                   });
+      }
+      for (int64_t i = 0; i < t_.span; ++i) {
+        store_line(
+            [&](int64_t j, const Expr& lane, const Expr& value) {
+              return loop::Store(v_, {Place(i, j), TileRow(image, block, row, column), lane},
+                                 value);
+            },
+            [&](int64_t k, const Expr& lane) { return loop::Load(half, {i, k, lane}); });
+      }
+      return loop::Alloc(half, loop::Block(std::move(body)));
+    });
+  }
+
+  Stmt Multiply() const {
+    const Var i = loop::MakeVar("i", t_.span), j = loop::MakeVar("j", t_.span);
+    const Var block = loop::MakeVar("block", t_.outputs / out_block_);
+    const Var tile = loop::MakeVar("tile", t_.tiles()), lane = loop::MakeVar("lane", out_block_);
+    const Var co = loop::MakeVar("co", t_.inputs / in_block_);
+    const Var ci = loop::MakeVar("ci", in_block_);
+    const Expr place = Expr(i) * t_.span + Expr(j);
+    const Expr v = loop::Load(v_, {place, Expr(co) * t_.tiles() + Expr(tile), ci});
+    const Expr u = context_.read(
+        1, {i, j, Expr(co) * in_block_ + Expr(ci), Expr(block) * out_block_ + Expr(lane)});
+    Stmt stmt = loop::Store(p_, {place, Expr(block) * t_.tiles() + Expr(tile), lane},
+                            loop::Reduce(loop::ReduceOp::kSum, {co, ci}, v * u));
+    for (const Var& var : {lane, tile, block, j, i}) stmt = loop::For(var, stmt);
+    return stmt;
+  }
+
+  Stmt TransformOutputs() const {
+    return ForEachTile(t_.outputs / out_block_, [&](const Expr& image, const Expr& block,
+                                                    const Expr& row, const Expr& column) {
+      const loop::Buffer half =
+          loop::MakeBuffer("half", ElementType::kF32, {t_.m, t_.span, out_block_});
+      std::vector<Stmt> body;
+      for (int64_t j = 0; j < t_.span; ++j) {
+        for (int64_t i = 0; i < t_.m; ++i) {
+          body.push_back(ForEachLane(out_block_, [&](const Expr& lane) {
+            Line line;
+            for (int64_t k = 0; k < t_.span; ++k) {
+              line[k] = loop::Load(p_, {Place(k, j), TileRow(image, block, row, column), lane});
+            }
+            return loop::Store(half, {i, j, lane}, TransformOutput(t_.m, line)[i]);
+          }));
+        }
+      }
+      for (int64_t i = 0; i < t_.m; ++i) {
+        for (int64_t j = 0; j < t_.m; ++j) {
+          body.push_back(ForEachLane(out_block_, [&](const Expr& lane) {
+            Line line;
+            for (int64_t k = 0; k < t_.span; ++k) line[k] = loop::Load(half, {i, k, lane});
+            const Expr y = row * t_.m + i, x = column * t_.m + j;
+            return context_.store({image, block * out_block_ + lane, y, x},
+                                  TransformOutput(t_.m, line)[j], Inside(y, x));
+          }));
+        }
+      }
+      return loop::Alloc(half, loop::Block(std::move(body)));
+    });
+  }
+
+  /// Whether a place in a tile belongs to the result; undefined when all do.
+  Expr Inside(const Expr& y, const Expr& x) const {
+    Expr inside;
+    const auto require = [&](const Expr& position, int64_t extent) {
+      if (extent % t_.m == 0) return;
+      const Expr below = loop::Lt(position, extent);
+      inside = inside.defined() ? loop::And(inside, below) : below;
+    };
+    require(y, t_.height);
+    require(x, t_.width);
+    return inside;
+  }
+
+  const Tiling t_;
+  const StageContext& context_;
+  const int64_t in_block_, out_block_;
+  const loop::Buffer v_, p_;
+};
+
+}  // namespace
+
+StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m) {
+  const Shape& shape = w.shape();
+  if (shape.size() != 4 || shape[2] != kWinogradKernel || shape[3] != kWinogradKernel ||
+      w.type().element != ElementType::kF32 || !w.type().layout.IsRowMajor() || !w.known()) {
+    return InternalError("Winograd weights need known f32 [O,C,3,3], found ", w.type().ToString());
+  }
+  const int64_t outputs = shape[0], inputs = shape[1], span = WinogradSpan(m);
+  const TensorType type{ElementType::kF32, {span, span, inputs, outputs}};
+  std::vector<char> bytes(static_cast<size_t>(type.bytes()));
+  auto* const u = reinterpret_cast<float*>(bytes.data());
+  for (int64_t c = 0; c < inputs; ++c) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      const float* const g = w.data<float>() + (o * inputs + c) * kWinogradKernel * kWinogradKernel;
+      std::array<std::array<double, kMaxSpan>, kWinogradKernel> half;
+      for (size_t j = 0; j < half.size(); ++j) {
+        half[j] = TransformWeights<double>(m, g[j], g[3 + j], g[6 + j]);
+      }
+      for (int64_t i = 0; i < span; ++i) {
+        const auto line = TransformWeights(m, half[0][i], half[1][i], half[2][i]);
+        for (int64_t j = 0; j < span; ++j) {
+          u[((i * span + j) * inputs + c) * outputs + o] = static_cast<float>(line[j]);
+        }
+      }
+    }
+  }
+  return Tensor(type, std::move(bytes));
+}
+
+std::vector<OpDef> WinogradOps() {
+  std::vector<OpDef> ops;
+  ops.push_back({.name = "winograd_weights",
+                 .doc =
+                     "The weights of winograd_conv: u[:,:,c,o] = G w[o,c] G^T, [m+2, m+2, C, O], "
+                     "from those of a 3x3 convolution, w [O, C, 3, 3].",
+                 .operands = {{"w"}},
+                 .attributes = {{"tile", Attribute::Kind::kInt, {}, "m, 2 or 4"}},
+                 .infer = InferWeights,
+                 .evaluate = EvaluateWeights,
+                 .nest = WeightsNest});
+  ops.push_back(
+      {.name = "winograd_conv",
+       .doc = "3x3 convolution of stride 1 in Winograd's form: x [N, C, H, W], padded to whole "
+              "tiles of m x m results, with transformed weights u [m+2, m+2, C, O], m = 2 or 4. "
+              "y = A^T [sum over c of u[:,:,c,o] * (B^T x B)] A for each tile; H and W are "
+              "ceil(extent / m) * m + 2. A NaN or infinity in x spreads over its tile.",
+       .operands = {{"x"}, {"u"}},
+       .attributes = {{"extents", Attribute::Kind::kInts, {}, "height and width of y, >= 1"}},
+       .traits = kContraction,
+       .infer = InferWinograd,
+       .evaluate = EvaluateWinograd,
+       .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
+         return WinogradStages(op, context).Build();
+       }});
+  return ops;
+}
+
+}  // namespace kiln

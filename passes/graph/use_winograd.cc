@@ -1,0 +1,124 @@
+// use-winograd: a 3x3 convolution of stride 1 takes fewer products tile by tile.
+//
+//   conv(x, w) {pads} = winograd_conv(pad(x), winograd_weights(w)) {extents}
+//
+// The padding is the convolution's own, and as much at the high end as whole tiles of m x m results
+// need. The weights are transformed now when they are known.
+//
+// Left alone: kernels, strides, dilations and groups of another kind, channels that do not fill
+// vectors (the transforms would cost more than the products that they save), weights that change
+// from call to call, and, under `auto`, what the cost model finds no faster.
+#include <algorithm>
+
+#include "ir/graph/op_def.h"
+#include "ir/ops/winograd.h"
+#include "passes/graph/constants.h"
+#include "passes/graph/graph_passes.h"
+#include "passes/rewrite.h"
+
+namespace kiln {
+
+namespace {
+
+// The cost model counts in cycles of a core that starts one vector multiply-add in each.
+// Bytes of weights that arrive from memory in a cycle.
+constexpr double kWeightBytesPerCycle = 6;
+// Cycles to transform one vector: its share of the arithmetic, and the way through the cache.
+constexpr double kTransformCycles = 4.5;
+// A gain below this is not worth the larger weights.
+constexpr double kWorthwhile = 0.9;
+
+struct ConvShape {
+  explicit ConvShape(const Op& conv)
+      : images(conv.shape()[0]),
+        inputs(conv.operand(1)->shape()[1]),
+        outputs(conv.shape()[1]),
+        height(conv.shape()[2]),
+        width(conv.shape()[3]) {}
+  double images, inputs, outputs;
+  int64_t height, width;
+};
+
+double DirectCycles(const ConvShape& s, int lanes) {
+  const double kernel = kWinogradKernel * kWinogradKernel;
+  const double products =
+      s.images * static_cast<double>(s.height * s.width) * s.inputs * s.outputs * kernel / lanes;
+  return std::max(products, 4 * kernel * s.inputs * s.outputs / kWeightBytesPerCycle);
+}
+
+double WinogradCycles(const ConvShape& s, int64_t m, int lanes) {
+  const auto places = static_cast<double>(WinogradSpan(m) * WinogradSpan(m));
+  const double tiles =
+      s.images * static_cast<double>(((s.height + m - 1) / m) * ((s.width + m - 1) / m));
+  const double products = places * tiles * s.inputs * s.outputs / lanes;
+  const double weights = 4 * places * s.inputs * s.outputs / kWeightBytesPerCycle;
+  const double transforms = places * tiles * (s.inputs + s.outputs) / lanes * kTransformCycles;
+  return std::max(products, weights) + transforms;
+}
+
+/// The tile size to use; 0 for none.
+int64_t ChooseTile(const Op& conv, Winograd tiles, int lanes) {
+  if (tiles == Winograd::kTile2) return 2;
+  if (tiles == Winograd::kTile4) return 4;
+  const ConvShape shape(conv);
+  const double two = WinogradCycles(shape, 2, lanes), four = WinogradCycles(shape, 4, lanes);
+  if (std::min(two, four) > kWorthwhile * DirectCycles(shape, lanes)) return 0;
+  return four <= two ? 4 : 2;
+}
+
+bool AllAre(const std::vector<int64_t>& values, int64_t value) {
+  return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
+}
+
+bool Is3x3(const Op& op) {
+  if (!op.Is("conv") || op.element() != ElementType::kF32 || op.type().rank() != 4) return false;
+  const Shape& w = op.operand(1)->shape();
+  return w[2] == kWinogradKernel && w[3] == kWinogradKernel && AllAre(op.Ints("strides"), 1) &&
+         AllAre(op.Ints("dilations"), 1) && op.Int("groups") == 1;
+}
+
+StatusOr<Op*> Weights(RewriteSite& at, int64_t m) {
+  if (const Tensor* const w = KnownTensor(*at.operand(1), at.context())) {
+    KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(*w, m));
+    return at.b().Constant(u);
+  }
+  return at.b().Make("winograd_weights", {at.operand(1)}, {{"tile", m}});
+}
+
+StatusOr<Op*> Apply(RewriteSite& at, Winograd tiles, int lanes) {
+  const Op& conv = at.op();
+  if (tiles == Winograd::kOff || !Is3x3(conv)) return kNoMatch;
+  if (conv.operand(1)->shape()[1] % lanes != 0 || conv.shape()[1] % lanes != 0) {
+    return at.Refuse("stays direct: its channels do not fill vectors");
+  }
+  if (!IsStatic(*conv.operand(1), at.context())) {
+    return at.Refuse("stays direct: its weights change from call to call");
+  }
+  const int64_t m = ChooseTile(conv, tiles, lanes);
+  if (m == 0) return at.Refuse("stays direct: that is as fast, by the cost model");
+  std::vector<int64_t> low = {0, 0}, high = {0, 0};
+  for (size_t d = 0; d < 2; ++d) {
+    const int64_t extent = conv.shape()[d + 2];
+    low.push_back(conv.Ints("pads_low")[d]);
+    high.push_back(conv.Ints("pads_high")[d] + (extent + m - 1) / m * m - extent);
+  }
+  Op* x = at.operand(0);
+  if (!AllAre(low, 0) || !AllAre(high, 0)) {
+    KILN_ASSIGN_OR_RETURN(x, at.b().Make("pad", {x}, {{"low", low}, {"high", high}}));
+  }
+  KILN_ASSIGN_OR_RETURN(Op* const u, Weights(at, m));
+  at.Explain(StrCat(Describe(conv), " computed in Winograd tiles of ", m, "x", m));
+  const std::vector<int64_t> extents(conv.shape().begin() + 2, conv.shape().end());
+  return at.b().Make("winograd_conv", {x, u}, {{"extents", extents}});
+}
+
+}  // namespace
+
+Pass UseWinograd(Winograd tiles, int lanes) {
+  return MakeRewritePass("use-winograd",
+                         "computes 3x3 convolutions in Winograd's form where that is faster",
+                         {{"winograd", "conv(x, w) = winograd_conv(pad(x), winograd_weights(w))",
+                           [=](RewriteSite& at) { return Apply(at, tiles, lanes); }}});
+}
+
+}  // namespace kiln
