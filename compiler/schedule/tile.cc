@@ -163,6 +163,26 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
 
 }  // namespace
 
+Nest OrderLoops(const Nest& nest, const Tile& tile) {
+  const Factors factors = MatchContraction(nest);
+  if (!factors.a.defined() || tile.loops.empty()) return nest;
+  const Var& vector = tile.loops.back().var;
+  const bool vector_in_a = loop::Uses(factors.a, vector.get());
+  if (vector_in_a && loop::Uses(factors.b, vector.get())) return nest;
+  const Expr& along = vector_in_a ? factors.a : factors.b;
+  const Expr& across = vector_in_a ? factors.b : factors.a;
+  std::vector<Var> shared, panels, rows;
+  for (const Var& var : nest.loops) {
+    const bool in_along = loop::Uses(along, var.get()), in_across = loop::Uses(across, var.get());
+    (in_along == in_across ? shared : in_along ? panels : rows).push_back(var);
+  }
+  Nest ordered = nest;
+  ordered.loops = shared;
+  ordered.loops.insert(ordered.loops.end(), panels.begin(), panels.end());
+  ordered.loops.insert(ordered.loops.end(), rows.begin(), rows.end());
+  return ordered;
+}
+
 Tile VectorTile(const Nest& nest, const Var& var, const Target& target) {
   Tile tile;
   tile.lanes = std::max(target.Lanes(WidestLane(nest)), 1);
@@ -257,8 +277,10 @@ class TiledEmitter {
     int64_t pieces = 1;
     size_t count = 0;
     while (count < levels_.size() && pieces < 64) {
-      const Part main = PartsOf(levels_[count])[0];
-      pieces *= main.count;
+      const std::vector<Part> parts = PartsOf(levels_[count]);
+      // An edge becomes a section of its own, which reads again what the whole tiles have read.
+      if (pieces >= 16 && parts.size() > 1) break;
+      pieces *= parts[0].count;
       ++count;
     }
     return count;

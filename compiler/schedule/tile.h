@@ -29,6 +29,11 @@ struct Tile {
 /// R*V accumulators, V vectors and a broadcast fit the target's registers.
 Tile ChooseTile(const Nest& nest, const Target& target);
 
+/// `nest` with the loops around the tiles of a contraction in the order that reads least from far
+/// memory: a panel of the factor that is read as vectors (the weights) stays in the cache while all
+/// rows of the other factor pass by, and results are written side by side.
+Nest OrderLoops(const Nest& nest, const Tile& tile);
+
 /// The tile of a loop that is known to be safe to vectorise: one vector of `var`.
 Tile VectorTile(const Nest& nest, const loop::Var& var, const Target& target);
 

@@ -1,6 +1,8 @@
 #include "ir/ops/winograd.h"
 
 #include <array>
+#include <limits>
+#include <numeric>
 
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
@@ -15,14 +17,15 @@ namespace {
 
 constexpr int64_t kMaxSpan = 6;
 constexpr int64_t kMaxTile = 4;
+constexpr int64_t kMaxKernel = 5;
 
 double Times(double factor, double value) { return factor * value; }
 Expr Times(double factor, const Expr& value) { return loop::Const(value.type(), factor) * value; }
 
 /// B^T d, one column of it.
 template <typename T>
-std::array<T, kMaxSpan> TransformInput(int64_t m, const std::array<T, kMaxSpan>& d) {
-  if (m == 2) return {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]};
+std::array<T, kMaxSpan> TransformInput(int64_t span, const std::array<T, kMaxSpan>& d) {
+  if (span == 4) return {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]};
   const T even = d[4] - Times(4, d[2]), odd = d[3] - Times(4, d[1]);
   const T even2 = d[4] - d[2], odd2 = Times(2, d[3] - d[1]);
   return {
@@ -30,35 +33,45 @@ std::array<T, kMaxSpan> TransformInput(int64_t m, const std::array<T, kMaxSpan>&
       Times(4, d[1]) - Times(5, d[3]) + d[5]};
 }
 
-/// A^T p, one column of it.
+/// A^T p, one column of it: rows hold the powers of the points.
 template <typename T>
-std::array<T, kMaxTile> TransformOutput(int64_t m, const std::array<T, kMaxSpan>& p) {
-  const T sum = p[1] + p[2], difference = p[1] - p[2];
-  if (m == 2) return {p[0] + sum, difference - p[3]};
-  const T sum2 = p[3] + p[4], difference2 = p[3] - p[4];
-  return {p[0] + sum + sum2, difference + Times(2, difference2), sum + Times(4, sum2),
-          difference + Times(8, difference2) + p[5]};
+std::array<T, kMaxTile> TransformOutput(int64_t span, int64_t m, const std::array<T, kMaxSpan>& p) {
+  const T even = p[1] + p[2], odd = p[1] - p[2];
+  if (span == 4) return {p[0] + even, odd - p[3]};
+  const T even2 = p[3] + p[4], odd2 = p[3] - p[4];
+  const T first = p[0] + even + even2, second = odd + Times(2, odd2);
+  if (m == 2) return {first, second + p[5]};
+  return {first, second, even + Times(4, even2), odd + Times(8, odd2) + p[5]};
 }
 
-/// G g, one column of it.
+/// G g, one column of it, for a kernel of `r` elements.
 template <typename T>
-std::array<T, kMaxSpan> TransformWeights(int64_t m, const T& g0, const T& g1, const T& g2) {
-  const T outer = g0 + g2;
-  if (m == 2) return {g0, Times(0.5, outer + g1), Times(0.5, outer - g1), g2};
-  const T outer4 = Times(1. / 24, g0) + Times(1. / 6, g2), inner = Times(1. / 12, g1);
-  return {Times(0.25, g0),
-          Times(-1. / 6, outer + g1),
-          Times(-1. / 6, outer - g1),
-          outer4 + inner,
-          outer4 - inner,
-          g2};
+std::array<T, kMaxSpan> TransformWeights(int64_t span, int64_t r,
+                                         const std::array<T, kMaxKernel>& g) {
+  T even = g[0] + g[2], odd = g[1], even2 = g[0] + Times(4, g[2]), odd2 = Times(2, g[1]);
+  if (r == 5) {
+    even = even + g[4];
+    odd = odd + g[3];
+    even2 = even2 + Times(16, g[4]);
+    odd2 = odd2 + Times(8, g[3]);
+  }
+  const T& last = g[static_cast<size_t>(r - 1)];
+  if (span == 4) return {g[0], Times(0.5, even + odd), Times(0.5, even - odd), last};
+  return {Times(0.25, g[0]),
+          Times(-1. / 6, even + odd),
+          Times(-1. / 6, even - odd),
+          Times(1. / 24, even2 + odd2),
+          Times(1. / 24, even2 - odd2),
+          last};
 }
 
 /// The geometry of an op that `infer` has accepted.
 struct Tiling {
   explicit Tiling(const Op& op)
       : span(op.operand(1)->shape()[0]),
-        m(span - kWinogradKernel + 1),
+        m(op.Int("tile")),
+        kernel(span - m + 1),
+        groups(op.Int("groups")),
         images(op.shape()[0]),
         inputs(op.operand(0)->shape()[1]),
         outputs(op.shape()[1]),
@@ -69,10 +82,15 @@ struct Tiling {
 
   int64_t tiles() const { return images * rows * columns; }
 
-  int64_t span, m;
+  int64_t span, m, kernel, groups;
   int64_t images, inputs, outputs, height, width;
   int64_t rows, columns;  ///< tiles of an image
 };
+
+/// Whether tiles of m x m results can be computed with a kernel of r x r.
+bool IsSupported(int64_t m, int64_t r) {
+  return (r == 3 && (m == 2 || m == 4)) || (r == 5 && m == 2);
+}
 
 StatusOr<TensorType> InferWinograd(const Op& op) {
   const TensorType &x = op.operand(0)->type(), &u = op.operand(1)->type();
@@ -80,21 +98,23 @@ StatusOr<TensorType> InferWinograd(const Op& op) {
     return OpError(op, "operands must be f32");
   }
   if (x.rank() != 4 || u.rank() != 4) return OpError(op, "operands must have rank 4");
-  const int64_t span = u.shape[0];
-  if ((span != WinogradSpan(2) && span != WinogradSpan(4)) || u.shape[1] != span) {
-    return OpError(op, "weights must be [4,4,C,O] or [6,6,C,O], found ", u.ToString());
+  const int64_t span = u.shape[0], m = op.Int("tile"), groups = op.Int("groups");
+  if (u.shape[1] != span || span > kMaxSpan || m < 1 || m > span || !IsSupported(m, span - m + 1)) {
+    return OpError(op, "tile=", m, " and weights ", u.ToString(),
+                   " must be of a 3x3 kernel and 2 or 4, or of a 5x5 kernel and 2");
   }
-  if (x.shape[1] != u.shape[2] || u.shape[2] == 0 || u.shape[3] == 0) {
-    return OpError(op, "input and weights must have the same number of channels, found ",
-                   x.shape[1], " and ", u.shape[2]);
+  KILN_RETURN_IF_ERROR(CheckRange(op, "groups", groups, 1, std::numeric_limits<int32_t>::max()));
+  if (x.shape[1] % groups != 0 || x.shape[1] / groups != u.shape[2] || u.shape[2] == 0 ||
+      u.shape[3] == 0 || u.shape[3] % groups != 0) {
+    return OpError(op, "input of ", x.shape[1], " channels in groups=", groups,
+                   " does not fit weights ", u.ToString());
   }
   const std::vector<int64_t>& extents = op.Ints("extents");
   KILN_RETURN_IF_ERROR(CheckLength(op, "extents", extents.size(), 2));
-  const int64_t m = span - kWinogradKernel + 1;
   Shape shape = {x.shape[0], u.shape[3]};
   for (size_t d = 0; d < 2; ++d) {
     KILN_RETURN_IF_ERROR(CheckRange(op, "extents", extents[d], 1, int64_t{1} << 31));
-    const int64_t needed = (extents[d] + m - 1) / m * m + kWinogradKernel - 1;
+    const int64_t needed = (extents[d] + m - 1) / m * m + span - m;
     if (x.shape[d + 2] != needed) {
       return OpError(op, "the input must be padded to whole tiles: extent ", needed,
                      " in dimension ", d + 2, ", found ", x.shape[d + 2]);
@@ -104,41 +124,52 @@ StatusOr<TensorType> InferWinograd(const Op& op) {
   return TensorType{ElementType::kF32, std::move(shape)};
 }
 
-int64_t TileOfWeights(const Op& op) { return op.Int("tile"); }
-
 StatusOr<TensorType> InferWeights(const Op& op) {
   const TensorType& w = op.operand(0)->type();
-  if (w.element != ElementType::kF32 || w.rank() != 4 || w.shape[2] != kWinogradKernel ||
-      w.shape[3] != kWinogradKernel) {
-    return OpError(op, "weights must be f32 [O,C,3,3], found ", w.ToString());
+  if (w.element != ElementType::kF32 || w.rank() != 4 || w.shape[2] != w.shape[3]) {
+    return OpError(op, "weights must be f32 [O,C,3,3] or [O,C,5,5], found ", w.ToString());
   }
-  const int64_t m = TileOfWeights(op);
-  if (m != 2 && m != 4) return OpError(op, "tile must be 2 or 4, found ", m);
-  return TensorType{ElementType::kF32, {WinogradSpan(m), WinogradSpan(m), w.shape[1], w.shape[0]}};
+  const int64_t m = op.Int("tile"), r = w.shape[2];
+  if (!IsSupported(m, r)) {
+    return OpError(op, "tile must be 2 or 4 for a 3x3 kernel and 2 for a 5x5 kernel, found ", m,
+                   " for ", w.ToString());
+  }
+  return TensorType{ElementType::kF32,
+                    {WinogradSpan(m, r), WinogradSpan(m, r), w.shape[1], w.shape[0]}};
 }
 
 Status EvaluateWeights(const Op& op, std::span<const Array* const> in, Array& result) {
-  KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(in[0]->ToTensor(), TileOfWeights(op)));
+  KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(in[0]->ToTensor(), op.Int("tile")));
   result = Array::FromTensor(u);
   return OkStatus();
 }
 
-/// G w G^T of all places for each pair of channels.
-StatusOr<Stmt> WeightsNest(const Op& op, const NestContext& context) {
-  const int64_t m = TileOfWeights(op), span = WinogradSpan(m);
-  const Var c = loop::MakeVar("c", op.shape()[2]), o = loop::MakeVar("o", op.shape()[3]);
-  std::array<std::array<Expr, kMaxSpan>, kWinogradKernel> half;
-  for (int64_t j = 0; j < kWinogradKernel; ++j) {
-    const auto g = [&](int64_t i) { return context.Load(context.operands[0], {o, c, i, j}); };
-    half[j] = TransformWeights(m, g(0), g(1), g(2));
+/// G w G^T of one pair of channels; `g(i, j)` is w's element. Calls `put(i, j, u)`.
+template <typename T, typename Get, typename Put>
+void TransformKernel(int64_t m, int64_t r, const Get& get, const Put& put) {
+  const int64_t span = WinogradSpan(m, r);
+  std::array<std::array<T, kMaxSpan>, kMaxKernel> half{};
+  std::array<T, kMaxKernel> column{};
+  for (int64_t j = 0; j < r; ++j) {
+    for (int64_t i = 0; i < r; ++i) column[i] = get(i, j);
+    half[j] = TransformWeights(span, r, column);
   }
-  std::vector<Stmt> body;
   for (int64_t i = 0; i < span; ++i) {
-    const auto line = TransformWeights(m, half[0][i], half[1][i], half[2][i]);
-    for (int64_t j = 0; j < span; ++j) {
-      body.push_back(context.Store(context.result, {i, j, c, o}, line[j]));
-    }
+    for (int64_t j = 0; j < r; ++j) column[j] = half[j][i];
+    const auto line = TransformWeights(span, r, column);
+    for (int64_t j = 0; j < span; ++j) put(i, j, line[j]);
   }
+}
+
+StatusOr<Stmt> WeightsNest(const Op& op, const NestContext& context) {
+  const Var c = loop::MakeVar("c", op.shape()[2]), o = loop::MakeVar("o", op.shape()[3]);
+  std::vector<Stmt> body;
+  TransformKernel<Expr>(
+      op.Int("tile"), op.operand(0)->shape()[2],
+      [&](int64_t i, int64_t j) { return context.Load(context.operands[0], {o, c, i, j}); },
+      [&](int64_t i, int64_t j, const Expr& u) {
+        body.push_back(context.Store(context.result, {i, j, c, o}, u));
+      });
   return loop::For(c, loop::For(o, loop::Block(std::move(body))));
 }
 
@@ -149,10 +180,10 @@ void InputTile(const Tiling& t, const double* x, int64_t row,
   for (int64_t j = 0; j < t.span; ++j) {
     std::array<double, kMaxSpan> column{};
     for (int64_t i = 0; i < t.span; ++i) column[i] = x[i * row + j];
-    column = TransformInput(t.m, column);
+    column = TransformInput(t.span, column);
     for (int64_t i = 0; i < t.span; ++i) half[i][j] = column[i];
   }
-  for (int64_t i = 0; i < t.span; ++i) v[i] = TransformInput(t.m, half[i]);
+  for (int64_t i = 0; i < t.span; ++i) v[i] = TransformInput(t.span, half[i]);
 }
 
 /// y = A^T p A of one tile.
@@ -162,10 +193,10 @@ void OutputTile(const Tiling& t, const std::array<std::array<double, kMaxSpan>, 
   for (int64_t j = 0; j < t.span; ++j) {
     std::array<double, kMaxSpan> column{};
     for (int64_t i = 0; i < t.span; ++i) column[i] = p[i][j];
-    const std::array<double, kMaxTile> transformed = TransformOutput(t.m, column);
+    const std::array<double, kMaxTile> transformed = TransformOutput(t.span, t.m, column);
     for (int64_t i = 0; i < t.m; ++i) half[i][j] = transformed[i];
   }
-  for (int64_t i = 0; i < t.m; ++i) y[i] = TransformOutput(t.m, half[i]);
+  for (int64_t i = 0; i < t.m; ++i) y[i] = TransformOutput(t.span, t.m, half[i]);
 }
 
 Status EvaluateWinograd(const Op& op, std::span<const Array* const> in, Array& result) {
@@ -176,8 +207,11 @@ Status EvaluateWinograd(const Op& op, std::span<const Array* const> in, Array& r
   std::array<std::array<double, kMaxTile>, kMaxTile> y{};
   for (Index at({t.images, t.outputs, t.rows, t.columns}); at.valid(); at.Next()) {
     for (auto& row : products) row.fill(0);
-    for (int64_t c = 0; c < t.inputs; ++c) {
-      InputTile(t, &x[Offset(x_shape, {at[0], c, at[2] * t.m, at[3] * t.m})], x_shape[3], v);
+    const int64_t group_inputs = t.inputs / t.groups;
+    const int64_t first = at[1] / (t.outputs / t.groups) * group_inputs;
+    for (int64_t c = 0; c < group_inputs; ++c) {
+      InputTile(t, &x[Offset(x_shape, {at[0], first + c, at[2] * t.m, at[3] * t.m})], x_shape[3],
+                v);
       for (int64_t i = 0; i < t.span; ++i) {
         for (int64_t j = 0; j < t.span; ++j) {
           products[i][j] += v[i][j] * u[Offset(op.operand(1)->shape(), {i, j, c, at[1]})];
@@ -205,8 +239,8 @@ class WinogradStages {
   WinogradStages(const Op& op, const StageContext& context)
       : t_(op),
         context_(context),
-        in_block_(context.ChannelBlock(0)),
-        out_block_(context.ChannelBlock(-1)),
+        in_block_(std::gcd(context.ChannelBlock(0), t_.inputs / t_.groups)),
+        out_block_(std::gcd(context.ChannelBlock(-1), t_.outputs / t_.groups)),
         v_(Scratch("v", t_.inputs, in_block_)),
         p_(Scratch("p", t_.outputs, out_block_)) {}
 
@@ -215,7 +249,7 @@ class WinogradStages {
     stages.scratch = {v_, p_};
     stages.body = loop::Block({TransformInputs(), Multiply(), TransformOutputs()});
     stages.flops = 2.0 * static_cast<double>(t_.images * t_.outputs * t_.height * t_.width) *
-                   static_cast<double>(t_.inputs * kWinogradKernel * kWinogradKernel);
+                   static_cast<double>(t_.inputs / t_.groups * t_.kernel * t_.kernel);
     return stages;
   }
 
@@ -265,7 +299,7 @@ class WinogradStages {
           body.push_back(ForEachLane(in_block_, [&](const Expr& lane) {
             Line line;
             for (int64_t k = 0; k < t_.span; ++k) line[k] = load(k, lane);
-            return store(i, lane, TransformInput(t_.m, line)[i]);
+            return store(i, lane, TransformInput(t_.span, line)[i]);
           }));
         }
       };
@@ -291,17 +325,20 @@ class WinogradStages {
 
   Stmt Multiply() const {
     const Var i = loop::MakeVar("i", t_.span), j = loop::MakeVar("j", t_.span);
-    const Var block = loop::MakeVar("block", t_.outputs / out_block_);
+    const Var group = loop::MakeVar("group", t_.groups);
+    const Var block = loop::MakeVar("block", t_.outputs / t_.groups / out_block_);
     const Var tile = loop::MakeVar("tile", t_.tiles()), lane = loop::MakeVar("lane", out_block_);
-    const Var co = loop::MakeVar("co", t_.inputs / in_block_);
+    const Var co = loop::MakeVar("co", t_.inputs / t_.groups / in_block_);
     const Var ci = loop::MakeVar("ci", in_block_);
     const Expr place = Expr(i) * t_.span + Expr(j);
-    const Expr v = loop::Load(v_, {place, Expr(co) * t_.tiles() + Expr(tile), ci});
+    const Expr in_block = Expr(group) * co->extent + Expr(co);
+    const Expr out_block = Expr(group) * block->extent + Expr(block);
+    const Expr v = loop::Load(v_, {place, in_block * t_.tiles() + Expr(tile), ci});
     const Expr u = context_.read(
-        1, {i, j, Expr(co) * in_block_ + Expr(ci), Expr(block) * out_block_ + Expr(lane)});
-    Stmt stmt = loop::Store(p_, {place, Expr(block) * t_.tiles() + Expr(tile), lane},
+        1, {i, j, Expr(co) * in_block_ + Expr(ci), out_block * out_block_ + Expr(lane)});
+    Stmt stmt = loop::Store(p_, {place, out_block * t_.tiles() + Expr(tile), lane},
                             loop::Reduce(loop::ReduceOp::kSum, {co, ci}, v * u));
-    for (const Var& var : {lane, tile, block, j, i}) stmt = loop::For(var, stmt);
+    for (const Var& var : {lane, tile, block, group, j, i}) stmt = loop::For(var, stmt);
     return stmt;
   }
 
@@ -318,7 +355,7 @@ class WinogradStages {
             for (int64_t k = 0; k < t_.span; ++k) {
               line[k] = loop::Load(p_, {Place(k, j), TileRow(image, block, row, column), lane});
             }
-            return loop::Store(half, {i, j, lane}, TransformOutput(t_.m, line)[i]);
+            return loop::Store(half, {i, j, lane}, TransformOutput(t_.span, t_.m, line)[i]);
           }));
         }
       }
@@ -329,7 +366,7 @@ class WinogradStages {
             for (int64_t k = 0; k < t_.span; ++k) line[k] = loop::Load(half, {i, k, lane});
             const Expr y = row * t_.m + i, x = column * t_.m + j;
             return context_.store({image, block * out_block_ + lane, y, x},
-                                  TransformOutput(t_.m, line)[j], Inside(y, x));
+                                  TransformOutput(t_.span, t_.m, line)[j], Inside(y, x));
           }));
         }
       }
@@ -360,27 +397,22 @@ class WinogradStages {
 
 StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m) {
   const Shape& shape = w.shape();
-  if (shape.size() != 4 || shape[2] != kWinogradKernel || shape[3] != kWinogradKernel ||
+  if (shape.size() != 4 || shape[2] != shape[3] || !IsSupported(m, shape[2]) ||
       w.type().element != ElementType::kF32 || !w.type().layout.IsRowMajor() || !w.known()) {
-    return InternalError("Winograd weights need known f32 [O,C,3,3], found ", w.type().ToString());
+    return InternalError("Winograd weights cannot be made of ", w.type().ToString());
   }
-  const int64_t outputs = shape[0], inputs = shape[1], span = WinogradSpan(m);
+  const int64_t outputs = shape[0], inputs = shape[1], r = shape[2], span = WinogradSpan(m, r);
   const TensorType type{ElementType::kF32, {span, span, inputs, outputs}};
   std::vector<char> bytes(static_cast<size_t>(type.bytes()));
   auto* const u = reinterpret_cast<float*>(bytes.data());
   for (int64_t c = 0; c < inputs; ++c) {
     for (int64_t o = 0; o < outputs; ++o) {
-      const float* const g = w.data<float>() + (o * inputs + c) * kWinogradKernel * kWinogradKernel;
-      std::array<std::array<double, kMaxSpan>, kWinogradKernel> half;
-      for (size_t j = 0; j < half.size(); ++j) {
-        half[j] = TransformWeights<double>(m, g[j], g[3 + j], g[6 + j]);
-      }
-      for (int64_t i = 0; i < span; ++i) {
-        const auto line = TransformWeights(m, half[0][i], half[1][i], half[2][i]);
-        for (int64_t j = 0; j < span; ++j) {
-          u[((i * span + j) * inputs + c) * outputs + o] = static_cast<float>(line[j]);
-        }
-      }
+      const float* const g = w.data<float>() + (o * inputs + c) * r * r;
+      TransformKernel<double>(
+          m, r, [&](int64_t i, int64_t j) { return double{g[i * r + j]}; },
+          [&](int64_t i, int64_t j, double value) {
+            u[((i * span + j) * inputs + c) * outputs + o] = static_cast<float>(value);
+          });
     }
   }
   return Tensor(type, std::move(bytes));
@@ -399,12 +431,16 @@ std::vector<OpDef> WinogradOps() {
                  .nest = WeightsNest});
   ops.push_back(
       {.name = "winograd_conv",
-       .doc = "3x3 convolution of stride 1 in Winograd's form: x [N, C, H, W], padded to whole "
-              "tiles of m x m results, with transformed weights u [m+2, m+2, C, O], m = 2 or 4. "
-              "y = A^T [sum over c of u[:,:,c,o] * (B^T x B)] A for each tile; H and W are "
-              "ceil(extent / m) * m + 2. A NaN or infinity in x spreads over its tile.",
+       .doc =
+           "Convolution of stride 1 in Winograd's form: x [N, C, H, W], padded to whole tiles of "
+           "m x m results, with transformed weights u [s, s, C/groups, O]. y = A^T [sum over c "
+           "of u[:,:,c,o] * (B^T x B)] A for each tile; H and W are ceil(extent / m) * m + s - "
+           "m. A NaN or infinity in x spreads over its tile.",
        .operands = {{"x"}, {"u"}},
-       .attributes = {{"extents", Attribute::Kind::kInts, {}, "height and width of y, >= 1"}},
+       .attributes = {{"extents", Attribute::Kind::kInts, {}, "height and width of y, >= 1"},
+                      {"tile", Attribute::Kind::kInt, {}, "m: 2, or 4 where s = 6"},
+                      {"groups", Attribute::Kind::kInt, Attribute(1),
+                       "channels are split into this many groups that do not mix, >= 1"}},
        .traits = kContraction,
        .infer = InferWinograd,
        .evaluate = EvaluateWinograd,

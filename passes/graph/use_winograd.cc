@@ -1,13 +1,13 @@
-// use-winograd: a 3x3 convolution of stride 1 takes fewer products tile by tile.
+// use-winograd: a 3x3 or 5x5 convolution of stride 1 takes fewer products tile by tile.
 //
-//   conv(x, w) {pads} = winograd_conv(pad(x), winograd_weights(w)) {extents}
+//   conv(x, w) {pads, groups} = winograd_conv(pad(x), winograd_weights(w)) {extents, groups}
 //
 // The padding is the convolution's own, and as much at the high end as whole tiles of m x m results
 // need. The weights are transformed now when they are known.
 //
-// Left alone: kernels, strides, dilations and groups of another kind, channels that do not fill
-// vectors (the transforms would cost more than the products that they save), weights that change
-// from call to call, and, under `auto`, what the cost model finds no faster.
+// Left alone: other kernels, strides and dilations, groups whose channels do not fill vectors (the
+// transforms would cost more than the products that they save), weights that change from call to
+// call, and, under `auto`, what the cost model finds no faster.
 #include <algorithm>
 
 #include "ir/graph/op_def.h"
@@ -30,51 +30,56 @@ constexpr double kWorthwhile = 0.9;
 
 struct ConvShape {
   explicit ConvShape(const Op& conv)
-      : images(conv.shape()[0]),
-        inputs(conv.operand(1)->shape()[1]),
-        outputs(conv.shape()[1]),
+      : images(static_cast<double>(conv.shape()[0])),
+        inputs(static_cast<double>(conv.operand(0)->shape()[1])),
+        outputs(static_cast<double>(conv.shape()[1])),
+        weights(static_cast<double>(conv.operand(1)->shape()[1]) * outputs),
+        kernel(conv.operand(1)->shape()[2]),
         height(conv.shape()[2]),
         width(conv.shape()[3]) {}
   double images, inputs, outputs;
-  int64_t height, width;
+  double weights;  ///< pairs of channels that meet
+  int64_t kernel, height, width;
 };
 
 double DirectCycles(const ConvShape& s, int lanes) {
-  const double kernel = kWinogradKernel * kWinogradKernel;
-  const double products =
-      s.images * static_cast<double>(s.height * s.width) * s.inputs * s.outputs * kernel / lanes;
-  return std::max(products, 4 * kernel * s.inputs * s.outputs / kWeightBytesPerCycle);
+  const double weights = s.weights * static_cast<double>(s.kernel * s.kernel);
+  const double products = s.images * static_cast<double>(s.height * s.width) * weights / lanes;
+  return std::max(products, 4 * weights / kWeightBytesPerCycle);
 }
 
 double WinogradCycles(const ConvShape& s, int64_t m, int lanes) {
-  const auto places = static_cast<double>(WinogradSpan(m) * WinogradSpan(m));
+  const int64_t span = WinogradSpan(m, s.kernel);
+  const auto places = static_cast<double>(span * span);
   const double tiles =
       s.images * static_cast<double>(((s.height + m - 1) / m) * ((s.width + m - 1) / m));
-  const double products = places * tiles * s.inputs * s.outputs / lanes;
-  const double weights = 4 * places * s.inputs * s.outputs / kWeightBytesPerCycle;
+  const double products = places * tiles * s.weights / lanes;
+  const double weights = 4 * places * s.weights / kWeightBytesPerCycle;
   const double transforms = places * tiles * (s.inputs + s.outputs) / lanes * kTransformCycles;
   return std::max(products, weights) + transforms;
 }
 
 /// The tile size to use; 0 for none.
 int64_t ChooseTile(const Op& conv, Winograd tiles, int lanes) {
-  if (tiles == Winograd::kTile2) return 2;
-  if (tiles == Winograd::kTile4) return 4;
   const ConvShape shape(conv);
-  const double two = WinogradCycles(shape, 2, lanes), four = WinogradCycles(shape, 4, lanes);
+  const bool only_two = shape.kernel == 5;
+  if (tiles == Winograd::kTile2) return 2;
+  if (tiles == Winograd::kTile4) return only_two ? 2 : 4;
+  const double two = WinogradCycles(shape, 2, lanes);
+  const double four = only_two ? two : WinogradCycles(shape, 4, lanes);
   if (std::min(two, four) > kWorthwhile * DirectCycles(shape, lanes)) return 0;
-  return four <= two ? 4 : 2;
+  return four < two || (four == two && !only_two) ? 4 : 2;
 }
 
 bool AllAre(const std::vector<int64_t>& values, int64_t value) {
   return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
 }
 
-bool Is3x3(const Op& op) {
+bool IsOfItsKind(const Op& op) {
   if (!op.Is("conv") || op.element() != ElementType::kF32 || op.type().rank() != 4) return false;
   const Shape& w = op.operand(1)->shape();
-  return w[2] == kWinogradKernel && w[3] == kWinogradKernel && AllAre(op.Ints("strides"), 1) &&
-         AllAre(op.Ints("dilations"), 1) && op.Int("groups") == 1;
+  return w[2] == w[3] && (w[2] == 3 || w[2] == 5) && AllAre(op.Ints("strides"), 1) &&
+         AllAre(op.Ints("dilations"), 1);
 }
 
 StatusOr<Op*> Weights(RewriteSite& at, int64_t m) {
@@ -87,8 +92,9 @@ StatusOr<Op*> Weights(RewriteSite& at, int64_t m) {
 
 StatusOr<Op*> Apply(RewriteSite& at, Winograd tiles, int lanes) {
   const Op& conv = at.op();
-  if (tiles == Winograd::kOff || !Is3x3(conv)) return kNoMatch;
-  if (conv.operand(1)->shape()[1] % lanes != 0 || conv.shape()[1] % lanes != 0) {
+  if (tiles == Winograd::kOff || !IsOfItsKind(conv)) return kNoMatch;
+  const int64_t groups = conv.Int("groups");
+  if (conv.operand(1)->shape()[1] % lanes != 0 || conv.shape()[1] / groups % lanes != 0) {
     return at.Refuse("stays direct: its channels do not fill vectors");
   }
   if (!IsStatic(*conv.operand(1), at.context())) {
@@ -109,7 +115,8 @@ StatusOr<Op*> Apply(RewriteSite& at, Winograd tiles, int lanes) {
   KILN_ASSIGN_OR_RETURN(Op* const u, Weights(at, m));
   at.Explain(StrCat(Describe(conv), " computed in Winograd tiles of ", m, "x", m));
   const std::vector<int64_t> extents(conv.shape().begin() + 2, conv.shape().end());
-  return at.b().Make("winograd_conv", {x, u}, {{"extents", extents}});
+  return at.b().Make("winograd_conv", {x, u},
+                     {{"extents", extents}, {"tile", m}, {"groups", groups}});
 }
 
 }  // namespace
