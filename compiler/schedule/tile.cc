@@ -1,6 +1,8 @@
 #include "compiler/schedule/tile.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 
 #include "compiler/schedule/access.h"
 #include "ir/loop/affine.h"
@@ -120,6 +122,20 @@ Var LongestLoop(const Nest& nest, const Predicate& use) {
   return best;
 }
 
+/// How many rows of `expr` fit side by side into the sets of the L1 cache: rows whose distance is a
+/// multiple of a way's size share one set, where there is room for a few lines only.
+int64_t RowsInCache(const Expr& expr, const Variable* row, const Target& target) {
+  constexpr int64_t kWays = 8;
+  const int64_t way = target.l1_bytes / kWays;
+  int64_t rows = std::numeric_limits<int64_t>::max();
+  for (const Expr& load : CollectLoads(expr)) {
+    const int64_t step = AddressForm(load->buffer, load->args).Coefficient(row);
+    if (step == 0) continue;
+    rows = std::min(rows, (kWays - 1) * way / std::gcd(step * ByteSize(load.type()), way));
+  }
+  return rows;
+}
+
 Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector, int64_t lanes,
                      const Target& target) {
   const bool vector_in_a = loop::Uses(factors.a, vector.get());
@@ -134,6 +150,8 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
            !loop::Uses(across, var.get());
   });
   const int64_t row_extent = row ? row->extent : 1;
+  const int64_t most_rows =
+      row ? std::min(row_extent, RowsInCache(across, row.get(), target)) : 1;
   const int64_t vector_extent = split_vector ? (vector->extent + lanes - 1) / lanes
                                 : second     ? second->extent
                                              : 1;
@@ -141,7 +159,7 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
   int64_t best_vectors = 1;
   double best_cost = CoverCost(row_extent, 1, vector_extent, 1);
   for (int64_t vectors = 1; vectors <= std::min<int64_t>(vector_extent, 8); ++vectors) {
-    for (int64_t rows = 1; rows <= row_extent; ++rows) {
+    for (int64_t rows = 1; rows <= most_rows; ++rows) {
       if (rows * vectors + vectors + 1 > target.vector_registers - 1) break;
       const double cost = CoverCost(row_extent, rows, vector_extent, vectors);
       if (cost < best_cost) {
