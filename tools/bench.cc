@@ -252,6 +252,7 @@ void AddBenchCommand(CLI::App& app, const Globals& globals, Action& action) {
   command->add_flag("--profile", options->profile,
                     "Time of each kernel, with the model's nodes that it computes");
   AddCompileFlags(*command, options->compile);
+  AddTargetFlags(*command, options->compile);
   command->callback([options, &globals, &action] {
     action = [=, &globals] { return Bench(*options, globals); };
   });
