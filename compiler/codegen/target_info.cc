@@ -90,7 +90,9 @@ StatusOr<Target> HostTarget() {
   target.features = HostFeatures();
   target.l1_bytes = SystemValue(_SC_LEVEL1_DCACHE_SIZE, target.l1_bytes);
   target.l2_bytes = SystemValue(_SC_LEVEL2_CACHE_SIZE, target.l2_bytes);
-  target.l3_bytes = SystemValue(_SC_LEVEL3_CACHE_SIZE, target.l3_bytes);
+  // Some systems report the sum over all clusters of cores; a core has its cluster's only.
+  constexpr int64_t kLargestL3 = 32 << 20;
+  target.l3_bytes = std::min(SystemValue(_SC_LEVEL3_CACHE_SIZE, target.l3_bytes), kLargestL3);
   KILN_RETURN_IF_ERROR(DescribeVectors(target));
   return target;
 }

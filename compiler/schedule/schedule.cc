@@ -147,7 +147,7 @@ Kernel Schedule(const Kernel& kernel, const Target& target) {
     for (const Nest& part : SplitBlockedLoops(DropUnitLoops(*nest))) {
       const Nest collapsed = CollapseLoops(DropUnitLoops(part));
       const Tile tile = ChooseTile(collapsed, target);
-      const Nest ordered = OrderLoops(collapsed, tile);
+      const Nest ordered = OrderLoops(collapsed, tile, target);
       for (Stmt& stmt : EmitTiled(ordered, tile, /*parallel=*/true)) {
         scheduled.push_back(std::move(stmt));
       }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "compiler/schedule/access.h"
 #include "ir/loop/affine.h"
@@ -122,6 +123,18 @@ Var LongestLoop(const Nest& nest, const Predicate& use) {
   return best;
 }
 
+/// The loop whose iterations are a tile's rows: the innermost that `use` accepts, so that rows lie
+/// close together, unless it is too short for a tile and another is longer.
+template <typename Predicate>
+Var RowLoop(const Nest& nest, const Predicate& use) {
+  constexpr int64_t kEnough = 6;
+  const Var longest = LongestLoop(nest, use);
+  return !longest ? longest
+                  : *std::find_if(nest.loops.rbegin(), nest.loops.rend(), [&](const Var& var) {
+                      return use(var) && var->extent >= std::min(longest->extent, kEnough);
+                    });
+}
+
 /// How many rows of `expr` fit side by side into the sets of the L1 cache: rows whose distance is a
 /// multiple of a way's size share one set, where there is room for a few lines only.
 int64_t RowsInCache(const Expr& expr, const Variable* row, const Target& target) {
@@ -141,7 +154,7 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
   const bool vector_in_a = loop::Uses(factors.a, vector.get());
   const Expr& along = vector_in_a ? factors.a : factors.b;   // read as vectors
   const Expr& across = vector_in_a ? factors.b : factors.a;  // read as broadcasts
-  const Var row = LongestLoop(nest, [&](const Var& var) {
+  const Var row = RowLoop(nest, [&](const Var& var) {
     return var != vector && loop::Uses(across, var.get()) && !loop::Uses(along, var.get());
   });
   const bool split_vector = vector->extent >= 2 * lanes;
@@ -150,8 +163,7 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
            !loop::Uses(across, var.get());
   });
   const int64_t row_extent = row ? row->extent : 1;
-  const int64_t most_rows =
-      row ? std::min(row_extent, RowsInCache(across, row.get(), target)) : 1;
+  const int64_t most_rows = row ? std::min(row_extent, RowsInCache(across, row.get(), target)) : 1;
   const int64_t vector_extent = split_vector ? (vector->extent + lanes - 1) / lanes
                                 : second     ? second->extent
                                              : 1;
@@ -179,9 +191,20 @@ Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector
   return tile;
 }
 
+/// The bytes that `expr` reads, each place once, while `loops` and the reduction run.
+double BytesRead(const Expr& expr, std::span<const Var> loops, const Expr& reduce) {
+  double bytes = static_cast<double>(ByteSize(expr.type()));
+  for (const auto& list : {loops, std::span<const Var>(reduce->reduce_vars)}) {
+    for (const Var& var : list) {
+      if (loop::Uses(expr, var.get())) bytes *= static_cast<double>(var->extent);
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
-Nest OrderLoops(const Nest& nest, const Tile& tile) {
+Nest OrderLoops(const Nest& nest, const Tile& tile, const Target& target) {
   const Factors factors = MatchContraction(nest);
   if (!factors.a.defined() || tile.loops.empty()) return nest;
   const Var& vector = tile.loops.back().var;
@@ -194,10 +217,20 @@ Nest OrderLoops(const Nest& nest, const Tile& tile) {
     const bool in_along = loop::Uses(along, var.get()), in_across = loop::Uses(across, var.get());
     (in_along == in_across ? shared : in_along ? panels : rows).push_back(var);
   }
+  // So many of the outer rows (images of a batch) stay outside that the others pass from the cache.
+  constexpr double kShareOfL3 = 1. / 8;
+  const Expr reduce = FindReduce(nest.value);
+  size_t outside = 0;
+  while (outside + 1 < rows.size() && BytesRead(across, std::span(rows).subspan(outside), reduce) >
+                                          kShareOfL3 * static_cast<double>(target.l3_bytes)) {
+    ++outside;
+  }
+  const auto inside = rows.begin() + static_cast<std::ptrdiff_t>(outside);
   Nest ordered = nest;
   ordered.loops = shared;
+  ordered.loops.insert(ordered.loops.end(), rows.begin(), inside);
   ordered.loops.insert(ordered.loops.end(), panels.begin(), panels.end());
-  ordered.loops.insert(ordered.loops.end(), rows.begin(), rows.end());
+  ordered.loops.insert(ordered.loops.end(), inside, rows.end());
   return ordered;
 }
 

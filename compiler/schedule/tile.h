@@ -30,9 +30,9 @@ struct Tile {
 Tile ChooseTile(const Nest& nest, const Target& target);
 
 /// `nest` with the loops around the tiles of a contraction in the order that reads least from far
-/// memory: a panel of the factor that is read as vectors (the weights) stays in the cache while all
-/// rows of the other factor pass by, and results are written side by side.
-Nest OrderLoops(const Nest& nest, const Tile& tile);
+/// memory: a panel of the factor that is read as vectors (the weights) stays in the L2 cache while
+/// rows of the other factor, as many as the L3 cache keeps, pass by.
+Nest OrderLoops(const Nest& nest, const Tile& tile, const Target& target);
 
 /// The tile of a loop that is known to be safe to vectorise: one vector of `var`.
 Tile VectorTile(const Nest& nest, const loop::Var& var, const Target& target);
