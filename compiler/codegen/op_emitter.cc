@@ -2,6 +2,7 @@
 
 #include "compiler/codegen/half.h"
 #include "compiler/codegen/vector_math.h"
+#include "ir/graph/tensor.h"
 #include "ir/loop/scalar.h"
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/Module.h"
@@ -75,8 +76,11 @@ llvm::Type* OpEmitter::MemoryType(ElementType type, int lanes) const {
 
 llvm::Constant* OpEmitter::Constant(const loop::ExprNode& node) const {
   llvm::Type* const type = RegisterType(node.type);
-  if (IsFloat(node.type)) return llvm::ConstantFP::get(type, node.float_value);
-  return llvm::ConstantInt::get(type, node.int_value, true);
+  if (!IsFloat(node.type)) return llvm::ConstantInt::get(type, node.int_value, true);
+  if (type->isFloatingPointTy()) return llvm::ConstantFP::get(type, node.float_value);
+  uint16_t bits;  // of f16 or bf16, which are held as integers
+  StoreDouble(node.type, reinterpret_cast<char*>(&bits), node.float_value);
+  return llvm::ConstantInt::get(type, bits);
 }
 
 llvm::Value* OpEmitter::Splat(llvm::Value* value, int lanes) {

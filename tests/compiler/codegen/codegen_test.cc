@@ -429,6 +429,19 @@ TEST_P(Codegen, PaddedRowsAndPooling) {
   }
 }
 
+/// The values that stand in for what a guard keeps out are bits for the types that are only stored.
+TEST_P(Codegen, GuardedLoadsOfStorageTypes) {
+  for (const ElementType type : {ElementType::kF16, ElementType::kBF16}) {
+    const Buffer x = MakeBuffer("x", type, {21}), y = MakeBuffer("y", type, {25});
+    const Var i = MakeVar("i", 25);
+    const Expr from = Expr(i) - 2, inside = And(Ge(from, 0), Lt(from, 21));
+    const Expr value = Select(inside, Cast(F32, Load(x, {from})), F(1.5));
+    for (const LoopKind kind : {LoopKind::kSerial, LoopKind::kVector}) {
+      Check({"half", {x}, {y}, For(i, kind, Store(y, {i}, Cast(type, value)))});
+    }
+  }
+}
+
 TEST_P(Codegen, GathersStridesAndScatters) {
   const Buffer x = MakeBuffer("x", F32, {40, 6}), index = MakeBuffer("i", ElementType::kI32, {25});
   const Buffer y = MakeBuffer("y", F32, {25}), t = MakeBuffer("t", F32, {6, 40});
