@@ -16,7 +16,9 @@ const TileEmitter::Info& TileEmitter::InfoOf(const Expr& expr) {
     const Info& part = InfoOf(arg);
     info.variables |= part.variables;
     info.may_fault |= part.may_fault;
+    info.reduces |= part.reduces;
   }
+  info.reduces |= expr->kind == ExprKind::kReduce;
   for (const loop::Var& var : expr->reduce_vars) info.variables.reset(IdOf(var.get()));
   if (expr->kind == ExprKind::kLoad) info.may_fault |= !IsInBounds(*expr);
   return infos_.emplace(expr.get(), info).first->second;
@@ -124,13 +126,15 @@ Expr TileEmitter::Specialize(const Expr& expr) {
 llvm::Value* TileEmitter::EvalCondition(const Expr& condition) {
   const Key key = KeyOf(condition);
   if (llvm::Value* const value = Remembered(key)) return value;
-  llvm::Value* const value = Eval(Specialize(condition));
+  // A specialised reduction would be another than the one that the value shares with the condition.
+  llvm::Value* const value = Eval(InfoOf(condition).reduces ? condition : Specialize(condition));
   memos_.back().values[key] = value;
   return value;
 }
 
 llvm::Value* TileEmitter::EvalUnder(const Expr& condition, bool holds, const Expr& expr) {
-  if (!InfoOf(expr).may_fault) return Eval(expr);
+  // What is in bounds follows from indices, never from a reduction.
+  if (!InfoOf(expr).may_fault || InfoOf(condition).reduces) return Eval(expr);
   const int inner = MakeGuard(condition, holds);
   const int outer = std::exchange(guard_, inner);
   llvm::Value* const value = Eval(expr);
@@ -145,7 +149,7 @@ llvm::Value* TileEmitter::EvalSelect(const ExprNode& node) {
   }
   const ExprNode& load = *node.args[1];
   if (load.kind == ExprKind::kLoad && node.args[2]->kind == ExprKind::kConst &&
-      LanesOf(condition) == 0 && InfoOf(node.args[1]).may_fault) {
+      LanesOf(condition) == 0 && InfoOf(node.args[1]).may_fault && !InfoOf(node.args[0]).reduces) {
     const int outer = std::exchange(guard_, MakeGuard(node.args[0], true));
     llvm::Value* const value = EvalLoadOr(load, node.args[2].get());
     guard_ = outer;

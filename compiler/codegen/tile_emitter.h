@@ -63,6 +63,7 @@ class TileEmitter {
     loop::Expr expr;         ///< keeps the node alive: memos know it by its address
     VariableSet variables;   ///< free in the expression
     bool may_fault = false;  ///< holds a load that is not known to be in bounds
+    bool reduces = false;    ///< holds a reduction
   };
   /// A condition under which evaluation happens; 0 is "always".
   struct Guard {

@@ -406,6 +406,24 @@ TEST_P(Codegen, PaddedConvolution) {
                      For(lane, LoopKind::kVector, Store(y, {row, out_column, lane}, value)))))});
 }
 
+/// A sum over guarded taps that decides between itself and something else, as in leaky_relu.
+TEST_P(Codegen, ConditionOnAPaddedSum) {
+  const int64_t w = 40;
+  const Buffer x = MakeBuffer("x", F32, {w}), weights = MakeBuffer("w", F32, {4, 3});
+  const Buffer y = MakeBuffer("y", F32, {4, w});
+  const Var row = MakeVar("row", 4), column = MakeVar("column", w), k = MakeVar("k", 3);
+  const Expr from = Expr(column) + k - 1, inside = And(Ge(from, 0), Lt(from, w));
+  const Expr tap = Select(inside, Load(x, {from}), F(0));
+  const Expr sum = Reduce(ReduceOp::kSum, {k}, tap * Load(weights, {row, k}));
+  const Expr value = Select(Gt(sum, F(0.25)), sum, sum * F(0.5));
+  for (const LoopKind kind : {LoopKind::kSerial, LoopKind::kUnroll}) {
+    Check({"leaky",
+           {x, weights},
+           {y},
+           For(row, kind, For(column, LoopKind::kVector, Store(y, {row, column}, value)))});
+  }
+}
+
 /// Pads whose condition varies across the lanes.
 TEST_P(Codegen, PaddedRowsAndPooling) {
   for (const ElementType type : {F32, ElementType::kU8, ElementType::kF64}) {
