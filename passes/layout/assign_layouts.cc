@@ -158,14 +158,16 @@ class LayoutAssigner {
     return Replace(op, slot, moved);
   }
 
-  /// The value of a constant, or of a parameter that may be frozen; nullptr when it is not at hand.
+  /// The value of a constant, or of a parameter that may be frozen; nullptr when it is not at hand
+  /// or not row-major (an earlier relayout was folded into it).
   const Tensor* ConstantValue(const Op& op) const {
     const Tensor* value = nullptr;
     if (op.Is("constant")) value = &op.Constant("value");
     if (op.Is("parameter") && context_.freeze_parameters()) {
       value = &graph_.module()->FindParameter(op.String("name"))->value;
     }
-    return value != nullptr && value->known() ? value : nullptr;
+    const bool movable = value != nullptr && value->known() && value->type().layout.IsRowMajor();
+    return movable ? value : nullptr;
   }
 
   static Status Replace(Op& op, size_t slot, Op* value) {
