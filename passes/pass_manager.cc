@@ -67,6 +67,7 @@ Status PassManager::RunPass(const Pass& pass, Module& module) {
   const std::unique_ptr<Module> before = options_.verify_numbers ? module.Clone() : nullptr;
   const std::string text = options_.diff && WantsPrint(pass) ? Print(module) : "";
   const int64_t rewrites_before = context_.rewrites();
+  const size_t remarks_before = context_.remarks().size();
   context_.EnterPass(pass.name);
   const auto start = std::chrono::steady_clock::now();
   KILN_ASSIGN_OR_RETURN(const bool changed, pass.run(module, context_));
@@ -74,6 +75,10 @@ Status PassManager::RunPass(const Pass& pass, Module& module) {
   const int64_t rewrites = context_.rewrites() - rewrites_before;
   reports_.push_back({pass.name, changed, rewrites, seconds});
   if (WantsPrint(pass)) PrintAfter(pass, text, module);
+  if (options_.observe) {
+    options_.observe(reports_.back(), std::span(context_.remarks()).subspan(remarks_before),
+                     module);
+  }
   if (options_.verify_ir) KILN_RETURN_IF_ERROR(Verify(module));
   if (before != nullptr && changed) return CheckNumbers(pass, *before, module, rewrites);
   return OkStatus();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,14 @@ inline constexpr bool kVerifyByDefault = false;
 inline constexpr bool kVerifyByDefault = true;
 #endif
 
+/// What one pass did.
+struct PassReport {
+  std::string name;
+  bool changed;
+  int64_t rewrites;
+  double seconds;  ///< in the pass itself, without checks and printing
+};
+
 struct PassOptions {
   RewriteOptions rewrites;
   /// Check the IR invariants after every pass.
@@ -32,14 +41,8 @@ struct PassOptions {
   bool diff = false;
   /// Where printed IR goes, in whole lines. Must be set if anything is to be printed.
   std::function<void(std::string_view)> print;
-};
-
-/// What one pass did.
-struct PassReport {
-  std::string name;
-  bool changed;
-  int64_t rewrites;
-  double seconds;  ///< in the pass itself, without checks and printing
+  /// Called after every pass with what it did, what it remarked, and the module as it left it.
+  std::function<void(const PassReport&, std::span<const Remark>, const Module&)> observe;
 };
 
 class PassManager {

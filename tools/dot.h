@@ -1,4 +1,4 @@
-// Pictures of graphs.
+// Pictures of graphs, for Graphviz.
 #pragma once
 
 #include <string>
@@ -7,11 +7,8 @@
 
 namespace kiln {
 
-/// The function in Graphviz's language: a node for every op but constants and parameters, which
-/// are named in the node that reads them.
-std::string ToDot(const Graph& graph);
-
-/// The module's text as a web page without scripts: every use of a value links to its definition.
-std::string ToHtml(const Module& module);
+/// The module's functions in Graphviz's language, a cluster each: a node for every op but constants
+/// and parameters, which are named in the node that reads them.
+std::string ToDot(const Module& module);
 
 }  // namespace kiln

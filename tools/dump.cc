@@ -4,6 +4,7 @@
 #include "compiler/aot/library.h"
 #include "ir/graph/printer.h"
 #include "tools/dot.h"
+#include "tools/html.h"
 #include "tools/model.h"
 #include "tools/program_text.h"
 
@@ -24,71 +25,72 @@ struct DumpOptions {
   std::string html;
   std::string output;
 
-  /// Whether the passes' own output is wanted: the graph then only on demand.
-  bool WatchesPasses() const { return remarks || timing || diff || !print_after.empty(); }
+  /// Whether anything but a stage is wanted: a stage then only on demand.
+  bool HasReports() const {
+    return remarks || timing || diff || !print_after.empty() || !dot.empty() || !html.empty();
+  }
 };
 
 Status DumpGraph(const Module& module, const DumpOptions& options) {
-  if (!options.dot.empty()) {
-    KILN_RETURN_IF_ERROR(WriteText(options.dot, ToDot(*module.functions()[0])));
-  }
-  if (!options.html.empty()) KILN_RETURN_IF_ERROR(WriteText(options.html, ToHtml(module)));
-  const bool written = !options.dot.empty() || !options.html.empty();
-  // A stage that is asked for is printed, whatever else is.
-  if (options.stage.empty() && options.output.empty() && (written || options.WatchesPasses())) {
-    return OkStatus();
-  }
   if (!options.output.empty()) return SaveModule(module, options.output);
-  PrintOut(Print(module));
+  // A stage that is asked for is printed, whatever else is.
+  if (!options.stage.empty() || !options.HasReports()) PrintOut(Print(module));
   return OkStatus();
 }
 
-/// Runs the passes, printing what --print-after, --diff, --remarks and --timing ask for.
+/// Runs the passes, with the reports that are asked for.
 Status RunPasses(Module& module, const DumpOptions& options, CompileOptions compile) {
+  HtmlReport report(module);
   compile.passes.print_after = options.print_after;
   compile.passes.diff = options.diff;
+  if (!options.html.empty()) {
+    compile.passes.observe = [&](const PassReport& pass, std::span<const Remark> remarks,
+                                 const Module& after) { report.AddPass(pass, remarks, after); };
+  }
   PassManager manager(PassesFor(compile), compile.passes);
-  KILN_RETURN_IF_ERROR(manager.Run(module));
+  KILN_RETURN_IF_ERROR(InFile(ModelFile(options.model), manager.Run(module)));
   if (options.remarks) {
     for (const Remark& remark : manager.context().remarks()) PrintOut(remark.ToString() + "\n");
   }
   if (options.timing) PrintOut(manager.TimingTable());
-  return OkStatus();
+  return options.html.empty() ? OkStatus() : WriteText(options.html, report.Page());
+}
+
+StatusOr<std::string> ProgramText(const Module& module, const DumpOptions& options,
+                                  const CompileOptions& compile) {
+  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module, compile));
+  if (options.stage == "loops") return KernelsText(program);
+  if (options.stage == "memory") return MemoryText(program);
+  const CodeForm form = options.stage == "llvm" ? CodeForm::kLlvmIr : CodeForm::kAssembly;
+  return EmitText(program, compile.target, form);
 }
 
 Status DumpProgram(const Module& module, const DumpOptions& options,
                    const CompileOptions& compile) {
-  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module, compile));
-  std::string text;
-  if (options.stage == "loops") {
-    text = KernelsText(program);
-  } else if (options.stage == "memory") {
-    text = MemoryText(program);
-  } else {
-    const CodeForm form = options.stage == "llvm" ? CodeForm::kLlvmIr : CodeForm::kAssembly;
-    KILN_ASSIGN_OR_RETURN(text, EmitText(program, compile.target, form));
-  }
+  KILN_ASSIGN_OR_RETURN(const std::string text,
+                        InFile(ModelFile(options.model), ProgramText(module, options, compile)));
   if (!options.output.empty()) return WriteText(options.output, text);
   PrintOut(text);
   return OkStatus();
 }
 
-Status DumpModule(Module& module, const DumpOptions& options, const Globals& globals) {
-  if (!options.function.empty()) KILN_RETURN_IF_ERROR(SelectFunctions(module, {options.function}));
-  if (options.stage == "import") return DumpGraph(module, options);
-  KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
-  if (options.stage.empty() || options.stage == "graph") {
-    KILN_RETURN_IF_ERROR(RunPasses(module, options, compile));
-    return DumpGraph(module, options);
-  }
-  // The compiler runs the passes by itself; here they only show what they do.
-  if (options.WatchesPasses()) KILN_RETURN_IF_ERROR(RunPasses(*module.Clone(), options, compile));
-  return DumpProgram(module, options, compile);
-}
-
 Status Dump(const DumpOptions& options, const Globals& globals) {
+  KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
-  return InFile(ModelFile(options.model), DumpModule(*module, options, globals));
+  if (!options.function.empty()) {
+    KILN_RETURN_IF_ERROR(
+        InFile(ModelFile(options.model), SelectFunctions(*module, {options.function})));
+  }
+  const bool import = options.stage == "import";
+  const bool graph = options.stage.empty() || options.stage == "graph";
+  const std::unique_ptr<Module> optimized = module->Clone();
+  if (graph || options.HasReports()) {
+    KILN_RETURN_IF_ERROR(RunPasses(*optimized, options, compile));
+  }
+  const Module& shown = import ? *module : *optimized;
+  if (!options.dot.empty()) KILN_RETURN_IF_ERROR(WriteText(options.dot, ToDot(shown)));
+  if (import || graph) return DumpGraph(shown, options);
+  return DumpProgram(*module, options, compile);  // which runs the passes itself
 }
 
 }  // namespace
@@ -98,7 +100,8 @@ void AddDumpCommand(CLI::App& app, const Globals& globals, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "dump",
       "Show a model at any stage of its compilation. The text of the stages import and\n"
-      "graph can be read back (.kir); with -o, large tensors are kept in FILE.data.");
+      "graph can be read back (.kir); with -o, large tensors are kept in FILE.data, or all\n"
+      "in one file when that is called NAME.kiln.");
   AddModelOptions(*command, options->model);
   command
       ->add_option("--stage", options->stage,
@@ -116,9 +119,10 @@ void AddDumpCommand(CLI::App& app, const Globals& globals, Action& action) {
   command->add_flag("--remarks", options->remarks,
                     "Print which rewrites fired, which were refused, and why");
   command->add_flag("--timing", options->timing, "Print the time that each pass takes");
-  command->add_option("--dot", options->dot, "Write the (first) function as a Graphviz graph")
-      ->type_name("FILE");
-  command->add_option("--html", options->html, "Write the graph as a web page with linked values")
+  command->add_option("--dot", options->dot, "Write the graph for Graphviz")->type_name("FILE");
+  command
+      ->add_option("--html", options->html,
+                   "Write a web page: the graph after each pass, what it changed, its remarks")
       ->type_name("FILE");
   AddTargetFlags(*command, options->compile);
   AddCompileFlags(*command, options->compile);
