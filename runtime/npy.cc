@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "runtime/file.h"
 
 namespace kiln {
@@ -225,12 +226,12 @@ absl::StatusOr<Header> ParseStart(std::string_view start, uint64_t file_size) {
   return header;
 }
 
-// The whole start of a version 1 file, padded with spaces so that the data lie at a multiple of 64.
+// The whole start of a version 1 file, byte for byte as NumPy writes it: a tuple of one keeps its
+// comma, and spaces take the data to a multiple of 64.
 std::string FormatHeader(std::string_view descr, const std::vector<int64_t>& shape) {
   std::string text =
-      absl::StrCat("{'descr': '", std::string(descr), "', 'fortran_order': False, 'shape': (");
-  for (const int64_t extent : shape) absl::StrAppend(&text, extent, shape.size() == 1 ? "," : ", ");
-  text += "), }";
+      absl::StrCat("{'descr': '", std::string(descr), "', 'fortran_order': False, 'shape': (",
+                   absl::StrJoin(shape, ", "), shape.size() == 1 ? ",)" : ")", ", }");
   const size_t fixed = kMagic.size() + 4;
   text.append(63 - (fixed + text.size()) % 64, ' ');
   text += '\n';
