@@ -198,7 +198,7 @@ void AddCheckCommand(CLI::App& app, const Globals& globals, Action& action) {
       "check",
       "Run models with the inputs that they ship with and compare the outputs. A PATH holds\n"
       "model.onnx and test_data_set_*/{input,output}_*.pb, or is a folder of such. Prints\n"
-      "`PASS name`, `FAIL name: reason` or `SKIP name: unsupported: reason` for each case.");
+      "`PASS name`, `FAIL name: reason` or `SKIP name: unsupported (reason)` for each case.");
   command->add_option("PATH", options->paths, "Folders of cases")->required();
   command->add_option("--rtol", options->tolerance.rtol, "Relative tolerance [1e-3]")
       ->check(CLI::NonNegativeNumber);

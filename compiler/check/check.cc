@@ -254,7 +254,7 @@ std::string ResultLine(const std::string& name, const CheckResult& result) {
   switch (result.verdict) {
     case CheckResult::Verdict::kPass: return "PASS " + name;
     case CheckResult::Verdict::kFail: return StrCat("FAIL ", name, ": ", result.reason);
-    default: return StrCat("SKIP ", name, ": unsupported: ", result.reason);
+    default: return StrCat("SKIP ", name, ": unsupported (", result.reason, ")");
   }
 }
 

@@ -55,7 +55,7 @@ struct CheckResult {
 CheckResult RunCase(const CheckCase& check_case, const Executor& executor,
                     const Tolerance& tolerance);
 
-/// "PASS name", "FAIL name: reason", "SKIP name: unsupported: reason".
+/// "PASS name", "FAIL name: reason", "SKIP name: unsupported (reason)".
 std::string ResultLine(const std::string& name, const CheckResult& result);
 
 }  // namespace kiln
