@@ -38,7 +38,8 @@ class Subject {
     KILN_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
                           LoadInputs(ModelFile(options.model), options.input,
                                      InputsOf(*function.info), MissingInputs::kRandom));
-    KILN_ASSIGN_OR_RETURN(Session session, function.NewSession(executor));
+    KILN_ASSIGN_OR_RETURN(Session session,
+                          InFile(ModelFile(options.model), function.NewSession(executor)));
     Subject subject(std::move(session), std::move(inputs));
     for (int32_t i = 0; i < function.info->num_outputs; ++i) {
       subject.outputs_.emplace_back(function.info->outputs[i].bytes);

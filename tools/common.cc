@@ -123,7 +123,8 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
 std::string FormatBytes(double bytes) {
   if (bytes < 1024) return Format("%.0f B", bytes);
   if (bytes < 1024 * 1024) return Format("%.1f KiB", bytes / 1024);
-  return Format("%.1f MiB", bytes / (1024 * 1024));
+  if (bytes < 1024 * 1024 * 1024) return Format("%.1f MiB", bytes / (1024 * 1024));
+  return Format("%.1f GiB", bytes / (1024 * 1024 * 1024));
 }
 
 std::string Format(const char* format, double value) {

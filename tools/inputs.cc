@@ -177,10 +177,10 @@ void AddInputOptions(CLI::App& app, InputOptions& options) {
 }
 
 Status CheckMemory(const std::vector<TensorSignature>& inputs,
-                   const std::vector<TensorSignature>& outputs) {
+                   const std::vector<TensorSignature>& outputs, uint64_t workspace_bytes) {
   const double memory =
       static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  double needed = 0;
+  double needed = static_cast<double>(workspace_bytes);
   for (const auto* tensors : {&inputs, &outputs}) {
     for (const TensorSignature& tensor : *tensors) {
       KILN_ASSIGN_OR_RETURN(const int64_t bytes, TensorBytes(tensor.dtype, tensor.shape));
@@ -188,7 +188,7 @@ Status CheckMemory(const std::vector<TensorSignature>& inputs,
     }
   }
   if (needed <= memory) return OkStatus();
-  return InvalidInput("inputs and outputs take ", FormatBytes(needed),
+  return InvalidInput("inputs, outputs and workspace take ", FormatBytes(needed),
                       ", this machine has a memory of ", FormatBytes(memory));
 }
 

@@ -21,9 +21,9 @@ struct InputOptions {
 
 void AddInputOptions(CLI::App& app, InputOptions& options);
 
-/// An error when inputs and outputs together are larger than this machine's memory.
+/// An error when inputs, outputs and workspace together are larger than this machine's memory.
 Status CheckMemory(const std::vector<TensorSignature>& inputs,
-                   const std::vector<TensorSignature>& outputs);
+                   const std::vector<TensorSignature>& outputs, uint64_t workspace_bytes = 0);
 
 /// What a function without a value for an input gets.
 enum class MissingInputs { kError, kRandom };

@@ -40,7 +40,7 @@ StatusOr<Result> RunLibrary(const std::string& path, const RunOptions& options,
   KILN_ASSIGN_OR_RETURN(
       const std::vector<HostTensor> inputs,
       LoadInputs(path, options.input, InputsOf(*function.info), MissingInputs::kError));
-  return RunCompiled(function, inputs, globals);
+  return InFile(path, RunCompiled(function, inputs, globals));
 }
 
 StatusOr<Result> RunModule(const std::string& path, const Module& module, const RunOptions& options,
@@ -61,7 +61,7 @@ StatusOr<Result> RunModule(const std::string& path, const Module& module, const 
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(const CompiledFunction function,
                         InFile(path, CompileFunction(module, options.function, compile)));
-  return RunCompiled(function, inputs, globals);
+  return InFile(path, RunCompiled(function, inputs, globals));
 }
 
 StatusOr<Result> RunModel(const RunOptions& options, const Globals& globals) {

@@ -2,6 +2,7 @@
 
 #include "ir/eval/interpreter.h"
 #include "runtime/library.h"
+#include "tools/inputs.h"
 #include "tools/model.h"
 
 namespace kiln {
@@ -24,6 +25,7 @@ TensorSignature Signature(const std::string& name, const TensorType& type) {
 }  // namespace
 
 StatusOr<Session> CompiledFunction::NewSession(const kiln_executor* executor) const {
+  KILN_RETURN_IF_ERROR(CheckMemory(InputsOf(*info), OutputsOf(*info), info->workspace_bytes));
   return Session::Create(info, {executor, parameters, owner});
 }
 
