@@ -74,6 +74,7 @@ Status Compile(const CompileCommandOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
   const std::string path = ModelFile(options.model);
   KILN_RETURN_IF_ERROR(InFile(path, SelectFunctions(*module, options.functions)));
+  if (module->functions().empty()) return InvalidInput(path, ": there is no function to compile");
   if (options.emit == "ir") {
     KILN_RETURN_IF_ERROR(InFile(path, Optimize(*module, compile)));
     return SaveModule(*module, options.output);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr char kDescription[] =
     "Kiln compiles neural networks to native code.\n\n"
-    "A MODEL is any file that Kiln reads (ONNX, or Kiln's text form .kir), told by its content;\n"
+    "A MODEL is any file that Kiln reads (ONNX, Kiln's own .kir and .kiln), told by its content;\n"
     "`kiln run` and `kiln bench` also take a library that `kiln compile` has made. The files of a\n"
     "format that has several are joined by commas: net.prototxt,net.caffemodel.";
 

@@ -6,6 +6,7 @@
 
 #include "compiler/codegen/target_info.h"
 #include "compiler/import/import.h"
+#include "compiler/import/kiln/native.h"
 #include "compiler/jit/object_cache.h"
 #include "ir/graph/kir_file.h"
 #include "ir/graph/printer.h"
@@ -226,14 +227,16 @@ Status SaveModule(const Module& module, const std::string& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   const bool device = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
-  return device ? WriteText(path, Print(module)) : SaveKir(module, path);
+  if (device) return WriteText(path, Print(module));
+  return path.ends_with(".kiln") ? SaveNative(module, path, {}) : SaveKir(module, path);
 }
 
 StatusOr<const Graph*> FindFunction(const Module& module, const std::string& name) {
   if (const Graph* const graph = module.FindFunction(name)) return graph;
   std::vector<std::string> names;
   for (const auto& graph : module.functions()) names.push_back(graph->name());
-  return InvalidInput("there is no function '", name, "'; there are ", StrJoin(names, ", "));
+  return InvalidInput("there is no function '", name, "'; there are ",
+                      names.empty() ? "none" : StrJoin(names, ", "));
 }
 
 Status SelectFunctions(Module& module, const std::vector<std::string>& names) {

@@ -60,8 +60,8 @@ std::string CheckPassName(const std::string& text);
 /// What passes print goes to stdout.
 StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globals& globals);
 
-/// Writes the module's text to `path`, and its large tensors to a side file beside it; to a device,
-/// the text alone.
+/// Writes the module to `path`: text, with its large tensors in a side file beside it, or all in
+/// one native file where the name ends in ".kiln"; to a device, the text alone.
 Status SaveModule(const Module& module, const std::string& path);
 
 /// The function called `name`; an error lists those there are.

@@ -51,10 +51,11 @@ void AddOptCommand(CLI::App& app, const Globals& globals, Action& action) {
   const auto options = std::make_shared<OptOptions>();
   CLI::App* const command = app.add_subcommand(
       "opt",
-      "Run passes on a graph: text in, text out. With -o, large tensors go to FILE.data.\n"
+      "Run passes on a graph: text in, text out. With -o, large tensors go to FILE.data, or all\n"
+      "into one file when that is called NAME.kiln.\n"
       "Without it the text goes to stdout, unless another option prints there.");
   AddModelOptions(*command, options->model);
-  command->add_option("-o,--output", options->output, "The .kir file to write [stdout]")
+  command->add_option("-o,--output", options->output, "The .kir or .kiln file to write [stdout]")
       ->type_name("FILE");
   command
       ->add_option("--passes", options->passes,
