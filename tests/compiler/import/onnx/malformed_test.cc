@@ -277,6 +277,84 @@ std::vector<Row> WindowRows() {
   };
 }
 
+// Attributes of the wrong length, of zero, negative and enormous, on every op that has them.
+std::vector<Row> AttributeRows() {
+  std::vector<Row> rows;
+  struct Op {
+    const char* type;
+    std::vector<int64_t> weights;  // none: a pool
+  };
+  const std::vector<Op> ops = {{"Conv", {4, 2, 3, 3}},
+                               {"ConvTranspose", {2, 4, 3, 3}},
+                               {"MaxPool", {}},
+                               {"AveragePool", {}},
+                               {"LpPool", {}}};
+  for (const Op& op : ops) {
+    for (const char* const name : {"strides", "dilations", "pads"}) {
+      const std::string attribute = name;
+      if (attribute == "dilations" && op.type == std::string("AveragePool")) continue;
+      std::vector<std::vector<int64_t>> values = {{1}, {1, 1, 1}, {-1, 1}, {kHuge, kHuge}};
+      if (attribute != "pads") values.push_back({0, 1});
+      if (attribute == "pads") values = {{1}, {1, 1, 1}, {-9, 0, 0, 0}, {0, 0, kHuge, kHuge}};
+      for (const auto& value : values) {
+        rows.push_back({StrCat(op.type, " ", attribute, " ", FormatInts(value)),
+                        [=](ModelBuilder& b) {
+                          b.Input("x", {1, 2, 5, 5}).Output("y");
+                          if (op.weights.empty()) {
+                            b.Node(op.type, {"x"}, {"y"},
+                                   {OnnxInts("kernel_shape", {3, 3}), OnnxInts(name, value)});
+                            return;
+                          }
+                          b.Initializer("w", Floats(op.weights));
+                          b.Node(op.type, {"x", "w"}, {"y"}, {OnnxInts(name, value)});
+                        },
+                        "y: "});
+      }
+    }
+  }
+  return rows;
+}
+
+// An axis that does not exist, on every op that has one.
+std::vector<Row> AxisRows() {
+  std::vector<Row> rows;
+  for (const int64_t axis : {int64_t{2}, int64_t{-3}, kHuge, -kHuge - 1}) {
+    for (const char* const op : {"Softmax", "LogSoftmax", "Hardmax", "ArgMax", "ArgMin", "Concat",
+                                 "LayerNormalization", "ReduceMax", "ReduceMean", "ReduceL2"}) {
+      const bool axes = std::string(op).starts_with("Reduce");
+      const bool scale = std::string(op) == "LayerNormalization";
+      rows.push_back(
+          {StrCat(op, " along ", axis),
+           [=](ModelBuilder& b) {
+             b.Input("x", {2, 3}).Initializer("s", Floats({3})).Output("y");
+             b.Node(op, scale ? std::vector<std::string>{"x", "s"} : std::vector<std::string>{"x"},
+                    {"y"}, {axes ? OnnxInts("axes", {axis}) : OnnxInt("axis", axis)});
+           },
+           "y: "});
+    }
+    for (const char* const op : {"Gather", "GatherElements"}) {
+      rows.push_back({StrCat(op, " along ", axis),
+                      [=](ModelBuilder& b) {
+                        b.Input("x", {2, 3})
+                            .Output("y")
+                            .Initializer("i", Tensor::FromInts(ElementType::kI64, {1, 1}, {0}));
+                        b.Node(op, {"x", "i"}, {"y"}, {OnnxInt("axis", axis)});
+                      },
+                      "y: "});
+    }
+    rows.push_back({StrCat("CumSum along ", axis), WithInts("CumSum", {axis}), "y: "});
+    rows.push_back({StrCat("ReduceSum along ", axis), WithInts("ReduceSum", {axis}), "y: "});
+    rows.push_back({StrCat("Squeeze of ", axis), WithInts("Squeeze", {axis}), "y: "});
+    // Unsqueeze counts the axes of its result.
+    rows.push_back({StrCat("Unsqueeze at ", axis),
+                    WithInts("Unsqueeze", {axis == 2    ? 3
+                                           : axis == -3 ? -4
+                                                        : axis}),
+                    "y: "});
+  }
+  return rows;
+}
+
 void CheckRows(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     ModelBuilder builder(row.opset);
@@ -292,6 +370,8 @@ void CheckRows(const std::vector<Row>& rows) {
 TEST(OnnxMalformed, Structure) { CheckRows(StructureRows()); }
 TEST(OnnxMalformed, Sizes) { CheckRows(SizeRows()); }
 TEST(OnnxMalformed, Windows) { CheckRows(WindowRows()); }
+TEST(OnnxMalformed, Attributes) { CheckRows(AttributeRows()); }
+TEST(OnnxMalformed, Axes) { CheckRows(AxisRows()); }
 
 TEST(OnnxMalformed, AGiantConstantIsNotAllocated) {
   ModelBuilder b;
