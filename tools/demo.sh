@@ -10,10 +10,12 @@ kiln=build/release/tools/kiln
 
 step() { printf '\n== %s\n' "$*"; }
 run() { printf '$ %s\n' "$*" >&2; "$@"; }  # the command's line is not its output
-run_excerpt() {  # run_excerpt LINES COMMAND...: the head of a long output
-  local lines=$1
-  shift
-  run "$@" | awk -v n="$lines" 'NR <= n; END { if (NR > n) printf "  ... %d more lines\n", NR - n }'
+run_excerpt() {  # run_excerpt LINES PATTERN COMMAND...: of a long output the first lines that match, cut short
+  local lines=$1 pattern=$2
+  shift 2
+  run "$@" | awk -v lines="$lines" -v pattern="$pattern" '
+    $0 ~ pattern && ++shown <= lines { print (length($0) > 140 ? substr($0, 1, 137) "..." : $0) }
+    END { printf "  ... of %d lines\n", NR }'
 }
 
 step 'Installing and building'
@@ -32,13 +34,13 @@ run bench/models.py resnet18 -o $demo/net.onnx --size 64 --width 0.25 --classes 
 run python3 tools/dev/tensors.py random $demo/input.npy 1 3 64 64
 
 step 'The graph as imported'
-run_excerpt 16 $kiln dump $demo/net.onnx --stage import
+run_excerpt 14 'func @|^    %' $kiln dump $demo/net.onnx --stage import
 
 step 'The graph before and after the fusion of convolutions with what follows them'
-run_excerpt 24 $kiln dump $demo/net.onnx --print-after fuse-conv-relu --diff
+run_excerpt 20 '^[-+]' $kiln dump $demo/net.onnx --print-after fuse-conv-relu --diff
 
 step 'Which rewrites fired, which were refused, and why'
-run_excerpt 12 $kiln dump $demo/net.onnx --remarks
+run_excerpt 8 fuse-conv-relu $kiln dump $demo/net.onnx --remarks
 
 step 'Run just in time'
 run $kiln run $demo/net.onnx --input input=$demo/input.npy --output-dir $demo/jit
