@@ -164,13 +164,16 @@ class ModuleReader {
       op = builder.Make(proto.kind(), {operands.begin(), operands.end()}, std::move(attributes));
     }
     KILN_RETURN_IF_ERROR(op.status());
-    KILN_RETURN_IF_ERROR(CheckType(proto, **op));
+    KILN_RETURN_IF_ERROR(TakeType(proto, **op));
     return Define(proto.name(), *op, scope);
   }
 
-  static Status CheckType(const native::Op& proto, const Op& op) {
+  /// Checks the type, if the file has it, against the inferred one. A computed value may lie in any
+  /// layout; a leaf or a relayout has its own.
+  static Status TakeType(const native::Op& proto, Op& op) {
     if (!proto.has_type()) return OkStatus();
     KILN_ASSIGN_OR_RETURN(const TensorType type, GetType(proto.type()));
+    if (!op.HasTrait(kLeaf) && !op.attributes().contains("layout")) op.SetLayout(type.layout);
     if (type == op.type()) return OkStatus();
     return InvalidInput("expected ", op.type().ToString(), " (the inferred type), found ",
                         type.ToString());

@@ -28,6 +28,9 @@ constexpr char kModule[] = R"(module "net" {
       %sum = add(%p0, %p1) : f32[3]
       -> %sum
     }
+    %l = relu(%x) : f32[2,3]{|1:4}
+    %r = relayout(%l) {layout={1,0}} : f32[2,3]{1,0}
+    %n = neg(%r) : f32[2,3]{1,0|0:8}
   }
 }
 )";
