@@ -79,12 +79,15 @@ Status Compile(const CompileCommandOptions& options, const Globals& globals) {
     KILN_RETURN_IF_ERROR(InFile(path, Optimize(*module, compile)));
     return SaveModule(*module, options.output);
   }
+  const bool native = options.emit == "lib" || options.emit == "obj";
+  const std::string header = native ? HeaderPath(options) : options.header;
+  if (header == options.output) {
+    return InvalidInput(header, ": the header would overwrite the code; name one with --header");
+  }
   Note(globals, StrCat("compiling for ", compile.target.cpu));
   KILN_ASSIGN_OR_RETURN(const Program program, InFile(path, CompileToProgram(*module, compile)));
   KILN_ASSIGN_OR_RETURN(const std::string bytes, InFile(path, Emit(program, options, compile)));
   KILN_RETURN_IF_ERROR(WriteText(options.output, bytes));
-  const bool native = options.emit == "lib" || options.emit == "obj";
-  const std::string header = native ? HeaderPath(options) : options.header;
   if (!header.empty()) {
     KILN_RETURN_IF_ERROR(WriteText(header, EmitHeader(program, LibraryPrefix(options.output))));
   }

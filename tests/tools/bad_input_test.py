@@ -187,6 +187,7 @@ class OutputTest(CommandTest):
             for form in ("lib", "ir", "asm"):
                 self.fails("compile", self.model, "-o", path, "--emit", form)
         self.fails("compile", self.model, "-o", "x.so", "--header", "no/such/folder/x.h")
+        self.assertIn("--header", self.fails("compile", self.model, "-o", "net.h"))
         self.fails("run", self.model, "--input", "random", "--output-dir", "plain")
         self.fails("dump", self.model, "--dot", "no/such/folder/g.dot")
         self.fails("opt", self.model, "-o", "no/such/folder/g.kir")
