@@ -123,38 +123,65 @@ bool AllSerial(const Stmt& stmt) {
          (stmt->loop == LoopKind::kSerial && AllSerial(stmt->body[0]));
 }
 
+std::vector<Stmt> SectionsOf(const Stmt& body) {
+  return body->kind == StmtKind::kBlock ? body->body : std::vector<Stmt>{body};
+}
+
+/// The parts of a nest whose iterations may run in any order, ready for tiling; none when there is
+/// an order to keep: the op wrote more than a nest, or one that reads what it writes.
+std::vector<Nest> FreeNests(const Stmt& section) {
+  const auto nest = AllSerial(section) ? MatchNest(section) : std::nullopt;
+  if (!nest || nest->predicate.defined()) return {};
+  for (const Expr& load : CollectLoads(nest->value)) {
+    if (load->buffer == nest->buffer) return {};
+  }
+  for (const Expr& index : nest->indices) {
+    if (!CollectLoads(index).empty()) return {};
+  }
+  std::vector<Nest> nests;
+  for (const Nest& part : SplitBlockedLoops(DropUnitLoops(*nest))) {
+    nests.push_back(CollapseLoops(DropUnitLoops(part)));
+  }
+  return nests;
+}
+
+std::vector<Stmt> ScheduleNest(const Nest& nest, const Target& target, const TileShape* shape) {
+  const auto contraction = MatchContraction(nest, target);
+  if (!contraction) return EmitTiled(nest, ChooseTile(nest, target), /*parallel=*/true);
+  const TileShape best = shape != nullptr ? *shape : RankTileShapes(*contraction, target)[0];
+  return EmitTiled(OrderLoops(nest, *contraction, target), ContractionTile(*contraction, best),
+                   /*parallel=*/true);
+}
+
 }  // namespace
 
-Kernel Schedule(const Kernel& kernel, const Target& target) {
+Kernel Schedule(const Kernel& kernel, const Target& target, const TileShape* shape) {
   Kernel result = Flattener().Run(kernel);
-  const std::vector<Stmt> sections =
-      result.body->kind == StmtKind::kBlock ? result.body->body : std::vector<Stmt>{result.body};
   std::vector<Stmt> scheduled;
-  for (const Stmt& section : sections) {
+  for (const Stmt& section : SectionsOf(result.body)) {
     if (HasEmptyLoop(section)) continue;
-    const auto nest = AllSerial(section) ? MatchNest(section) : std::nullopt;
-    // A nest that reads what it writes was written by an op that relies on its order.
-    bool ordered = !nest;
-    if (nest) {
-      for (const Expr& load : CollectLoads(nest->value)) ordered |= load->buffer == nest->buffer;
-      for (const Expr& index : nest->indices) ordered |= !CollectLoads(index).empty();
-      ordered |= nest->predicate.defined();
-    }
-    if (ordered) {
-      scheduled.push_back(VectorizeInnermost(section, target));
-      continue;
-    }
-    for (const Nest& part : SplitBlockedLoops(DropUnitLoops(*nest))) {
-      const Nest collapsed = CollapseLoops(DropUnitLoops(part));
-      const Tile tile = ChooseTile(collapsed, target);
-      const Nest ordered = OrderLoops(collapsed, tile, target);
-      for (Stmt& stmt : EmitTiled(ordered, tile, /*parallel=*/true)) {
-        scheduled.push_back(std::move(stmt));
-      }
+    const std::vector<Nest> nests = FreeNests(section);
+    if (nests.empty()) scheduled.push_back(VectorizeInnermost(section, target));
+    for (const Nest& nest : nests) {
+      for (Stmt& stmt : ScheduleNest(nest, target, shape)) scheduled.push_back(std::move(stmt));
     }
   }
   result.body = loop::Block(std::move(scheduled));
   return result;
+}
+
+std::vector<TileShape> CandidateShapes(const Kernel& kernel, const Target& target, size_t count) {
+  for (const Stmt& section : SectionsOf(Flattener().Run(kernel).body)) {
+    if (HasEmptyLoop(section)) continue;
+    for (const Nest& nest : FreeNests(section)) {
+      const auto contraction = MatchContraction(nest, target);
+      if (!contraction) continue;
+      std::vector<TileShape> shapes = RankTileShapes(*contraction, target);
+      if (shapes.size() > count) shapes.resize(count);
+      return shapes;
+    }
+  }
+  return {};
 }
 
 }  // namespace kiln

@@ -1,16 +1,12 @@
 #include "compiler/schedule/tile.h"
 
 #include <algorithm>
-#include <limits>
-#include <numeric>
-#include <span>
 
 #include "compiler/schedule/access.h"
 #include "ir/loop/affine.h"
 
 namespace kiln {
 
-using loop::BinaryOp;
 using loop::Expr;
 using loop::ExprKind;
 using loop::LoopKind;
@@ -19,37 +15,6 @@ using loop::Var;
 using loop::Variable;
 
 namespace {
-
-// A fused multiply-add takes 4 cycles and two can start in each: fewer than this many independent
-// accumulators of full-width vectors leave the units idle.
-constexpr double kLatencySteps = 4;
-// Loop control and pointer steps of one tile's reduction step.
-constexpr double kStepOverhead = 0.5;
-
-/// The two factors of a sum of products; undefined when `nest` is not a contraction.
-struct Factors {
-  Expr a, b;
-};
-
-Factors MatchContraction(const Nest& nest) {
-  const Expr reduce = FindReduce(nest.value);
-  if (!reduce.defined() || reduce->reduce != loop::ReduceOp::kSum) return {};
-  const Expr& body = reduce->args[0];
-  if (body->kind != ExprKind::kBinary || body->binary != BinaryOp::kMul) return {};
-  if (CollectLoads(body->args[0]).empty() || CollectLoads(body->args[1]).empty()) return {};
-  return {body->args[0], body->args[1]};
-}
-
-int64_t WidestLane(const Nest& nest) {
-  int64_t bytes = ByteSize(nest.buffer->element);
-  const auto visit = [&](const Expr& node) {
-    if (node.type() != ElementType::kI64 || node->kind == ExprKind::kLoad) {
-      bytes = std::max(bytes, ByteSize(node.type()));
-    }
-  };
-  loop::Walk(nest.value, visit);
-  return bytes;
-}
 
 /// How badly the loads of `nest` suit lanes along `var`: those that are neither contiguous nor the
 /// same for all lanes.
@@ -81,7 +46,19 @@ bool PrefersDotProduct(const Nest& nest, const Variable* var, int64_t lanes) {
   return any_strided;
 }
 
-/// The loop whose iterations become lanes: one that the store walks contiguously.
+}  // namespace
+
+int64_t WidestLane(const Nest& nest) {
+  int64_t bytes = ByteSize(nest.buffer->element);
+  const auto visit = [&](const Expr& node) {
+    if (node.type() != ElementType::kI64 || node->kind == ExprKind::kLoad) {
+      bytes = std::max(bytes, ByteSize(node.type()));
+    }
+  };
+  loop::Walk(nest.value, visit);
+  return bytes;
+}
+
 Var ChooseVectorLoop(const Nest& nest, int64_t lanes) {
   const Linear store = AddressForm(nest.buffer, nest.indices);
   Var best;
@@ -91,147 +68,6 @@ Var ChooseVectorLoop(const Nest& nest, int64_t lanes) {
     if (!best || StridedLoads(nest, var.get()) < StridedLoads(nest, best.get())) best = var;
   }
   return best;
-}
-
-double StepCost(int64_t rows, int64_t vectors) {
-  return std::max({static_cast<double>(rows * vectors), static_cast<double>(rows + vectors),
-                   kLatencySteps}) +
-         kStepOverhead;
-}
-
-/// The cost of covering `row_extent` rows by `vector_extent` vectors with tiles and their edges.
-double CoverCost(int64_t row_extent, int64_t rows, int64_t vector_extent, int64_t vectors) {
-  double cost = 0;
-  for (const auto& [row_count, r] :
-       {std::pair(row_extent / rows, rows), std::pair(int64_t{1}, row_extent % rows)}) {
-    for (const auto& [vector_count, v] : {std::pair(vector_extent / vectors, vectors),
-                                          std::pair(int64_t{1}, vector_extent % vectors)}) {
-      if (r == 0 || v == 0) continue;
-      cost += static_cast<double>(row_count * vector_count) * StepCost(r, v);
-    }
-  }
-  return cost;
-}
-
-/// The longest loop, the innermost of equals, that `use` accepts.
-template <typename Predicate>
-Var LongestLoop(const Nest& nest, const Predicate& use) {
-  Var best;
-  for (const Var& var : nest.loops) {
-    if (use(var) && (!best || var->extent >= best->extent)) best = var;
-  }
-  return best;
-}
-
-/// The loop whose iterations are a tile's rows: the innermost that `use` accepts, so that rows lie
-/// close together, unless it is too short for a tile and another is longer.
-template <typename Predicate>
-Var RowLoop(const Nest& nest, const Predicate& use) {
-  constexpr int64_t kEnough = 6;
-  const Var longest = LongestLoop(nest, use);
-  return !longest ? longest
-                  : *std::find_if(nest.loops.rbegin(), nest.loops.rend(), [&](const Var& var) {
-                      return use(var) && var->extent >= std::min(longest->extent, kEnough);
-                    });
-}
-
-/// How many rows of `expr` fit side by side into the sets of the L1 cache: rows whose distance is a
-/// multiple of a way's size share one set, where there is room for a few lines only.
-int64_t RowsInCache(const Expr& expr, const Variable* row, const Target& target) {
-  constexpr int64_t kWays = 8;
-  const int64_t way = target.l1_bytes / kWays;
-  int64_t rows = std::numeric_limits<int64_t>::max();
-  for (const Expr& load : CollectLoads(expr)) {
-    const int64_t step = AddressForm(load->buffer, load->args).Coefficient(row);
-    if (step == 0) continue;
-    rows = std::min(rows, (kWays - 1) * way / std::gcd(step * ByteSize(load.type()), way));
-  }
-  return rows;
-}
-
-Tile ContractionTile(const Nest& nest, const Factors& factors, const Var& vector, int64_t lanes,
-                     const Target& target) {
-  const bool vector_in_a = loop::Uses(factors.a, vector.get());
-  const Expr& along = vector_in_a ? factors.a : factors.b;   // read as vectors
-  const Expr& across = vector_in_a ? factors.b : factors.a;  // read as broadcasts
-  const Var row = RowLoop(nest, [&](const Var& var) {
-    return var != vector && loop::Uses(across, var.get()) && !loop::Uses(along, var.get());
-  });
-  const bool split_vector = vector->extent >= 2 * lanes;
-  const Var second = split_vector ? vector : LongestLoop(nest, [&](const Var& var) {
-    return var != vector && var != row && loop::Uses(along, var.get()) &&
-           !loop::Uses(across, var.get());
-  });
-  const int64_t row_extent = row ? row->extent : 1;
-  const int64_t most_rows = row ? std::min(row_extent, RowsInCache(across, row.get(), target)) : 1;
-  const int64_t vector_extent = split_vector ? (vector->extent + lanes - 1) / lanes
-                                : second     ? second->extent
-                                             : 1;
-  int64_t best_rows = 1;
-  int64_t best_vectors = 1;
-  double best_cost = CoverCost(row_extent, 1, vector_extent, 1);
-  for (int64_t vectors = 1; vectors <= std::min<int64_t>(vector_extent, 8); ++vectors) {
-    for (int64_t rows = 1; rows <= most_rows; ++rows) {
-      if (rows * vectors + vectors + 1 > target.vector_registers - 1) break;
-      const double cost = CoverCost(row_extent, rows, vector_extent, vectors);
-      if (cost < best_cost) {
-        best_cost = cost;
-        best_rows = rows;
-        best_vectors = vectors;
-      }
-    }
-  }
-  Tile tile;
-  tile.lanes = lanes;
-  if (row && best_rows > 1) tile.loops.push_back({row, best_rows, false});
-  if (second && !split_vector && best_vectors > 1) {
-    tile.loops.push_back({second, best_vectors, false});
-  }
-  tile.loops.push_back({vector, split_vector ? best_vectors * lanes : lanes, true});
-  return tile;
-}
-
-/// The bytes that `expr` reads, each place once, while `loops` and the reduction run.
-double BytesRead(const Expr& expr, std::span<const Var> loops, const Expr& reduce) {
-  double bytes = static_cast<double>(ByteSize(expr.type()));
-  for (const auto& list : {loops, std::span<const Var>(reduce->reduce_vars)}) {
-    for (const Var& var : list) {
-      if (loop::Uses(expr, var.get())) bytes *= static_cast<double>(var->extent);
-    }
-  }
-  return bytes;
-}
-
-}  // namespace
-
-Nest OrderLoops(const Nest& nest, const Tile& tile, const Target& target) {
-  const Factors factors = MatchContraction(nest);
-  if (!factors.a.defined() || tile.loops.empty()) return nest;
-  const Var& vector = tile.loops.back().var;
-  const bool vector_in_a = loop::Uses(factors.a, vector.get());
-  if (vector_in_a && loop::Uses(factors.b, vector.get())) return nest;
-  const Expr& along = vector_in_a ? factors.a : factors.b;
-  const Expr& across = vector_in_a ? factors.b : factors.a;
-  std::vector<Var> shared, panels, rows;
-  for (const Var& var : nest.loops) {
-    const bool in_along = loop::Uses(along, var.get()), in_across = loop::Uses(across, var.get());
-    (in_along == in_across ? shared : in_along ? panels : rows).push_back(var);
-  }
-  // So many of the outer rows (images of a batch) stay outside that the others pass from the cache.
-  constexpr double kShareOfL3 = 1. / 8;
-  const Expr reduce = FindReduce(nest.value);
-  size_t outside = 0;
-  while (outside + 1 < rows.size() && BytesRead(across, std::span(rows).subspan(outside), reduce) >
-                                          kShareOfL3 * static_cast<double>(target.l3_bytes)) {
-    ++outside;
-  }
-  const auto inside = rows.begin() + static_cast<std::ptrdiff_t>(outside);
-  Nest ordered = nest;
-  ordered.loops = shared;
-  ordered.loops.insert(ordered.loops.end(), rows.begin(), inside);
-  ordered.loops.insert(ordered.loops.end(), panels.begin(), panels.end());
-  ordered.loops.insert(ordered.loops.end(), inside, rows.end());
-  return ordered;
 }
 
 Tile VectorTile(const Nest& nest, const Var& var, const Target& target) {
@@ -246,11 +82,6 @@ Tile ChooseTile(const Nest& nest, const Target& target) {
   if (lanes < 2 || nest.loops.empty()) return {};
   const Var vector = ChooseVectorLoop(nest, lanes);
   if (!vector) return {};
-  const Factors factors = MatchContraction(nest);
-  if (factors.a.defined()) {
-    const bool both = loop::Uses(factors.a, vector.get()) && loop::Uses(factors.b, vector.get());
-    if (!both) return ContractionTile(nest, factors, vector, lanes, target);
-  }
   Tile tile;
   tile.lanes = lanes;
   if (FindReduce(nest.value).defined()) {

@@ -22,17 +22,25 @@ struct Tile {
   int64_t lanes = 1;
 };
 
-/// Picks the tile for `nest` (unit loops dropped, loops collapsed).
-///
-/// Equation of the cost: a tile of R broadcast rows by V vectors takes max(R*V, R+V, latency)
-/// cycles a reduction step; the total over whole tiles and edges is the least of all R, V whose
-/// R*V accumulators, V vectors and a broadcast fit the target's registers.
-Tile ChooseTile(const Nest& nest, const Target& target);
+/// The longest loop, the innermost of equals, that `use` accepts; null when it accepts none.
+template <typename Predicate>
+loop::Var LongestLoop(const Nest& nest, const Predicate& use) {
+  loop::Var best;
+  for (const loop::Var& var : nest.loops) {
+    if (use(var) && (!best || var->extent >= best->extent)) best = var;
+  }
+  return best;
+}
 
-/// `nest` with the loops around the tiles of a contraction in the order that reads least from far
-/// memory: a panel of the factor that is read as vectors (the weights) stays in the L2 cache while
-/// rows of the other factor, as many as the L3 cache keeps, pass by.
-Nest OrderLoops(const Nest& nest, const Tile& tile, const Target& target);
+/// Bytes of the widest value that a lane of `nest` computes with.
+int64_t WidestLane(const Nest& nest);
+
+/// The loop of `nest` whose iterations best become lanes, one that the store walks contiguously;
+/// null when there is none.
+loop::Var ChooseVectorLoop(const Nest& nest, int64_t lanes);
+
+/// Picks the tile for a nest (unit loops dropped, loops collapsed) that is no contraction.
+Tile ChooseTile(const Nest& nest, const Target& target);
 
 /// The tile of a loop that is known to be safe to vectorise: one vector of `var`.
 Tile VectorTile(const Nest& nest, const loop::Var& var, const Target& target);

@@ -1,0 +1,177 @@
+#include "compiler/schedule/contraction.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <span>
+
+#include "compiler/schedule/access.h"
+
+namespace kiln {
+
+using loop::Expr;
+using loop::Var;
+using loop::Variable;
+
+namespace {
+
+// A fused multiply-add takes 4 cycles and two can start in each: fewer than this many independent
+// accumulators of full-width vectors leave the units idle.
+constexpr double kLatencySteps = 4;
+// Loop control and pointer steps of one tile's reduction step.
+constexpr double kStepOverhead = 0.5;
+
+double StepCost(int64_t rows, int64_t vectors) {
+  return std::max({static_cast<double>(rows * vectors), static_cast<double>(rows + vectors),
+                   kLatencySteps}) +
+         kStepOverhead;
+}
+
+/// The cost of covering `row_extent` rows by `vector_extent` vectors with tiles and their edges.
+double CoverCost(int64_t row_extent, int64_t rows, int64_t vector_extent, int64_t vectors) {
+  double cost = 0;
+  for (const auto& [row_count, r] :
+       {std::pair(row_extent / rows, rows), std::pair(int64_t{1}, row_extent % rows)}) {
+    for (const auto& [vector_count, v] : {std::pair(vector_extent / vectors, vectors),
+                                          std::pair(int64_t{1}, vector_extent % vectors)}) {
+      if (r == 0 || v == 0) continue;
+      cost += static_cast<double>(row_count * vector_count) * StepCost(r, v);
+    }
+  }
+  return cost;
+}
+
+/// The loop whose iterations are a tile's rows: the innermost that `use` accepts, so that rows lie
+/// close together, unless it is too short for a tile and another is longer.
+template <typename Predicate>
+Var RowLoop(const Nest& nest, const Predicate& use) {
+  constexpr int64_t kEnough = 6;
+  const Var longest = LongestLoop(nest, use);
+  return !longest ? longest
+                  : *std::find_if(nest.loops.rbegin(), nest.loops.rend(), [&](const Var& var) {
+                      return use(var) && var->extent >= std::min(longest->extent, kEnough);
+                    });
+}
+
+/// How many rows of `expr` fit side by side into the sets of the L1 cache: rows whose distance is a
+/// multiple of a way's size share one set, where there is room for a few lines only.
+int64_t RowsInCache(const Expr& expr, const Variable* row, const Target& target) {
+  constexpr int64_t kWays = 8;
+  const int64_t way = target.l1_bytes / kWays;
+  int64_t rows = std::numeric_limits<int64_t>::max();
+  for (const Expr& load : CollectLoads(expr)) {
+    const int64_t step = AddressForm(load->buffer, load->args).Coefficient(row);
+    if (step == 0) continue;
+    rows = std::min(rows, (kWays - 1) * way / std::gcd(step * ByteSize(load.type()), way));
+  }
+  return rows;
+}
+
+/// The bytes that `expr` reads, each place once, while `loops` and the reduction run.
+double BytesRead(const Expr& expr, std::span<const Var> loops, const Expr& reduce) {
+  double bytes = static_cast<double>(ByteSize(expr.type()));
+  for (const auto& list : {loops, std::span<const Var>(reduce->reduce_vars)}) {
+    for (const Var& var : list) {
+      if (loop::Uses(expr, var.get())) bytes *= static_cast<double>(var->extent);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+int64_t Contraction::vectors() const {
+  if (second == nullptr) return 1;
+  return second == vector ? (vector->extent + lanes - 1) / lanes : second->extent;
+}
+
+std::optional<Contraction> MatchContraction(const Nest& nest, const Target& target) {
+  const Expr reduce = FindReduce(nest.value);
+  if (!reduce.defined() || reduce->reduce != loop::ReduceOp::kSum) return std::nullopt;
+  const Expr& body = reduce->args[0];
+  if (body->kind != loop::ExprKind::kBinary || body->binary != loop::BinaryOp::kMul) {
+    return std::nullopt;
+  }
+  const Expr &a = body->args[0], &b = body->args[1];
+  if (CollectLoads(a).empty() || CollectLoads(b).empty()) return std::nullopt;
+  Contraction contraction;
+  contraction.lanes = target.Lanes(WidestLane(nest));
+  if (contraction.lanes < 2) return std::nullopt;
+  contraction.vector = ChooseVectorLoop(nest, contraction.lanes);
+  if (!contraction.vector) return std::nullopt;
+  const Var& vector = contraction.vector;
+  const bool in_a = loop::Uses(a, vector.get());
+  if (in_a && loop::Uses(b, vector.get())) return std::nullopt;
+  contraction.along = in_a ? a : b;
+  contraction.across = in_a ? b : a;
+  const auto only = [&](const Expr& uses, const Expr& lacks) {
+    return [&](const Var& var) {
+      return var != vector && loop::Uses(uses, var.get()) && !loop::Uses(lacks, var.get());
+    };
+  };
+  contraction.row = RowLoop(nest, only(contraction.across, contraction.along));
+  contraction.second = vector->extent >= 2 * contraction.lanes
+                           ? vector
+                           : LongestLoop(nest, only(contraction.along, contraction.across));
+  return contraction;
+}
+
+std::vector<TileShape> RankTileShapes(const Contraction& contraction, const Target& target) {
+  const int64_t row_extent = contraction.rows(), vector_extent = contraction.vectors();
+  const int64_t most_rows =
+      contraction.row == nullptr
+          ? 1
+          : std::min(row_extent, RowsInCache(contraction.across, contraction.row.get(), target));
+  std::vector<std::pair<double, TileShape>> ranked;
+  for (int64_t vectors = 1; vectors <= std::min<int64_t>(vector_extent, 8); ++vectors) {
+    for (int64_t rows = 1; rows <= most_rows; ++rows) {
+      const bool smallest = rows == 1 && vectors == 1;
+      if (!smallest && rows * vectors + vectors + 1 > target.vector_registers - 1) break;
+      ranked.push_back({CoverCost(row_extent, rows, vector_extent, vectors), {rows, vectors}});
+    }
+  }
+  std::ranges::stable_sort(ranked, {}, [](const auto& entry) { return entry.first; });
+  std::vector<TileShape> shapes;
+  for (const auto& [cost, shape] : ranked) shapes.push_back(shape);
+  return shapes;
+}
+
+Tile ContractionTile(const Contraction& contraction, const TileShape& shape) {
+  const bool split_vector = contraction.second == contraction.vector;
+  const int64_t rows = std::min(shape.rows, contraction.rows());
+  const int64_t vectors = std::min(shape.vectors, contraction.vectors());
+  Tile tile;
+  tile.lanes = contraction.lanes;
+  if (rows > 1) tile.loops.push_back({contraction.row, rows, false});
+  if (vectors > 1 && !split_vector) tile.loops.push_back({contraction.second, vectors, false});
+  tile.loops.push_back(
+      {contraction.vector, split_vector ? vectors * contraction.lanes : contraction.lanes, true});
+  return tile;
+}
+
+Nest OrderLoops(const Nest& nest, const Contraction& contraction, const Target& target) {
+  std::vector<Var> shared, panels, rows;
+  for (const Var& var : nest.loops) {
+    const bool in_along = loop::Uses(contraction.along, var.get());
+    const bool in_across = loop::Uses(contraction.across, var.get());
+    (in_along == in_across ? shared : in_along ? panels : rows).push_back(var);
+  }
+  // So many of the outer rows (images of a batch) stay outside that the others pass from the cache.
+  constexpr double kShareOfL3 = 1. / 8;
+  const Expr reduce = FindReduce(nest.value);
+  size_t outside = 0;
+  while (outside + 1 < rows.size() &&
+         BytesRead(contraction.across, std::span(rows).subspan(outside), reduce) >
+             kShareOfL3 * static_cast<double>(target.l3_bytes)) {
+    ++outside;
+  }
+  const auto inside = rows.begin() + static_cast<std::ptrdiff_t>(outside);
+  Nest ordered = nest;
+  ordered.loops = shared;
+  ordered.loops.insert(ordered.loops.end(), rows.begin(), inside);
+  ordered.loops.insert(ordered.loops.end(), panels.begin(), panels.end());
+  ordered.loops.insert(ordered.loops.end(), inside, rows.end());
+  return ordered;
+}
+
+}  // namespace kiln
