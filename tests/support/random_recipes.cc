@@ -398,6 +398,26 @@ StatusOr<Op*> Conv(Generator& g, const OpDef& def) {
   return g.builder().Make(def.name, {x, g.Leaf(g.float_type(), weights, {-1, 1})}, attributes);
 }
 
+// Small weights: rounding is relative to the largest products.
+StatusOr<Op*> WinogradWeights(Generator& g) {
+  const int64_t r = g.random().Pick<int64_t>({3, 3, 5});
+  const Shape shape = {g.RandomExtent(), g.RandomExtent(), r, r};
+  return g.builder().Make("winograd_weights", {g.Leaf(ElementType::kF32, shape, {-0.1, 0.1})},
+                          {{"tile", r == 5 ? 2 : g.random().Pick<int64_t>({2, 4})}});
+}
+
+StatusOr<Op*> WinogradConv(Generator& g) {
+  KILN_ASSIGN_OR_RETURN(Op* const u, WinogradWeights(g));
+  const int64_t m = u->operand(0)->shape()[2] == 5 ? 2 : u->shape()[0] - 2;
+  const Ints extents = {g.random().Int(1, 9), g.random().Int(1, 9)};
+  Shape shape = {g.random().Int(1, 2), u->shape()[2]};
+  for (const int64_t extent : extents) {
+    shape.push_back((extent + m - 1) / m * m + u->shape()[0] - m);
+  }
+  return g.builder().Make("winograd_conv", {g.Leaf(ElementType::kF32, shape), u},
+                          {{"extents", extents}, {"tile", m}});
+}
+
 StatusOr<Op*> Pool(Generator& g, const OpDef& def) {
   Op* x = g.FloatValue(3);
   AttributeMap attributes = Window(g, *x);
@@ -471,6 +491,8 @@ const std::map<std::string, PlainRecipe>& PlainRecipes() {
       {"scatter_elements", ScatterElements},
       {"scatter_nd", ScatterNd},
       {"matmul", Matmul},
+      {"winograd_weights", WinogradWeights},
+      {"winograd_conv", WinogradConv},
       {"resize", Resize},
       {"batch_norm", BatchNorm},
       {"lrn", Lrn},
