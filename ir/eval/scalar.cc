@@ -89,27 +89,56 @@ StatusOr<ScalarProgram> ScalarProgram::Compile(const loop::Expr& expr,
       }
     }
     program.code_.push_back(instruction);
-    program.registers_.push_back(start);
+    program.registers_.insert(program.registers_.end(), kBlock, start);
   }
+  program.inputs_.resize(inputs.size() * kBlock);
   return program;
 }
 
-Scalar ScalarProgram::Run(std::span<const Scalar> inputs) {
+void ScalarProgram::RunUnary(const Instruction& step, const Scalar* a, int64_t count,
+                             Scalar* out) const {
+  for (int64_t j = 0; j < count; ++j) out[j] = ApplyUnary(step.unary, step.type, a[j]);
+}
+
+// The four operations of arithmetic, of which constant folding does millions, have loops of their
+// own.
+void ScalarProgram::RunBinary(const Instruction& step, const Scalar* a, int64_t count,
+                              Scalar* out) const {
+  const Scalar* const b = Register(step.args[1]);
+  const bool is_float = IsFloat(step.type);
+  if (is_float && step.binary == loop::BinaryOp::kAdd) {
+    for (int64_t j = 0; j < count; ++j) out[j].f = a[j].f + b[j].f;
+  } else if (is_float && step.binary == loop::BinaryOp::kSub) {
+    for (int64_t j = 0; j < count; ++j) out[j].f = a[j].f - b[j].f;
+  } else if (is_float && step.binary == loop::BinaryOp::kMul) {
+    for (int64_t j = 0; j < count; ++j) out[j].f = a[j].f * b[j].f;
+  } else if (is_float && step.binary == loop::BinaryOp::kDiv) {
+    for (int64_t j = 0; j < count; ++j) out[j].f = a[j].f / b[j].f;
+  } else {
+    for (int64_t j = 0; j < count; ++j) out[j] = ApplyBinary(step.binary, step.type, a[j], b[j]);
+  }
+}
+
+const Scalar* ScalarProgram::Run(int64_t count) {
   for (size_t i = 0; i < code_.size(); ++i) {
     const Instruction& step = code_[i];
-    const Scalar a = step.kind == ExprKind::kLoad ? inputs[step.args[0]] : registers_[step.args[0]];
+    const Scalar* const a =
+        step.kind == ExprKind::kLoad ? input(step.args[0]) : Register(step.args[0]);
+    Scalar* const out = Register(i);
     switch (step.kind) {
-      case ExprKind::kLoad: registers_[i] = a; break;
-      case ExprKind::kUnary: registers_[i] = ApplyUnary(step.unary, step.type, a); break;
-      case ExprKind::kBinary:
-        registers_[i] = ApplyBinary(step.binary, step.type, a, registers_[step.args[1]]);
+      case ExprKind::kLoad: std::copy_n(a, count, out); break;
+      case ExprKind::kUnary: RunUnary(step, a, count, out); break;
+      case ExprKind::kBinary: RunBinary(step, a, count, out); break;
+      case ExprKind::kSelect:
+        for (int64_t j = 0; j < count; ++j) out[j] = Register(step.args[a[j].i != 0 ? 1 : 2])[j];
         break;
-      case ExprKind::kSelect: registers_[i] = registers_[step.args[a.i != 0 ? 1 : 2]]; break;
-      case ExprKind::kCast: registers_[i] = ApplyCast(step.type, step.result_type, a); break;
+      case ExprKind::kCast:
+        for (int64_t j = 0; j < count; ++j) out[j] = ApplyCast(step.type, step.result_type, a[j]);
+        break;
       default: break;  // kConst: its register holds it already
     }
   }
-  return registers_.back();
+  return Register(code_.size() - 1);
 }
 
 }  // namespace kiln

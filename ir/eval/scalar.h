@@ -40,9 +40,9 @@ Scalar ApplyCast(ElementType from, ElementType to, Scalar value);
 /// The value of a constant expression.
 Scalar ConstantValue(const loop::ExprNode& constant);
 
-/// An expression compiled once and run for many elements: straight-line code with one register for
-/// each distinct node, so shared subexpressions are computed once. Both sides of a select are
-/// computed, which is harmless because loads have no index here.
+/// An expression compiled once and run for many elements, a block of them at a time: straight-line
+/// code with one register for each distinct node, so shared subexpressions are computed once. Both
+/// sides of a select are computed, which is harmless because loads have no index here.
 class ScalarProgram {
  public:
   /// `expr` consists of constants, unary, binary, select and cast nodes, and of loads from
@@ -50,8 +50,12 @@ class ScalarProgram {
   static StatusOr<ScalarProgram> Compile(const loop::Expr& expr,
                                          std::span<const loop::Buffer> inputs);
 
-  /// The value for one element; `inputs` in the order given to Compile.
-  Scalar Run(std::span<const Scalar> inputs);
+  /// The most elements of one block.
+  static constexpr int64_t kBlock = 512;
+  /// Room for the values of input `k`, in the order given to Compile, for one block.
+  Scalar* input(size_t k) { return &inputs_[k * kBlock]; }
+  /// The values of the first `count` elements of a block whose inputs have been filled in.
+  const Scalar* Run(int64_t count);
 
  private:
   struct Instruction {
@@ -62,8 +66,14 @@ class ScalarProgram {
     ElementType result_type{};
     int args[3] = {0, 0, 0};  // registers; kLoad: the number of the input
   };
+  void RunUnary(const Instruction& step, const Scalar* a, int64_t count, Scalar* out) const;
+  void RunBinary(const Instruction& step, const Scalar* a, int64_t count, Scalar* out) const;
+  Scalar* Register(size_t i) { return &registers_[i * kBlock]; }
+  const Scalar* Register(size_t i) const { return &registers_[i * kBlock]; }
+
   std::vector<Instruction> code_;  // instruction i writes register i
-  std::vector<Scalar> registers_;  // constants are there from the start
+  std::vector<Scalar> registers_;  // blocks; constants are there from the start
+  std::vector<Scalar> inputs_;     // blocks
 };
 
 }  // namespace kiln

@@ -1,5 +1,9 @@
 #include "ir/graph/relayout.h"
 
+#include <cstring>
+
+#include "ir/support/bytes.h"
+
 namespace kiln {
 
 namespace {
@@ -34,28 +38,30 @@ std::vector<Dimension> PhysicalDimensions(const Shape& shape, const Layout& layo
 template <typename Word>
 class Mover {
  public:
-  Mover(const Shape& shape, std::vector<Dimension> dimensions, const Word* from, Word* to)
+  Mover(const Shape& shape, std::vector<Dimension> dimensions, const char* from, Word* to)
       : shape_(shape),
         dimensions_(std::move(dimensions)),
         from_(from),
         to_(to),
-        logical_(shape.size(), 0) {}
+        logical_(shape.size(), 0),
+        reach_(dimensions_.size() + 1, std::vector<int64_t>(shape.size(), 0)) {
+    for (size_t level = dimensions_.size(); level-- > 0;) {
+      const Dimension& dimension = dimensions_[level];
+      reach_[level] = reach_[level + 1];
+      reach_[level][dimension.dim] += (dimension.extent - 1) * dimension.units;
+    }
+  }
 
   void Run() { Move(0, 0); }
 
  private:
   void Move(size_t level, int64_t offset) {
+    if (AllInside(level)) return MoveInside(level, offset);
     if (level == dimensions_.size()) {
-      bool inside = true;
-      for (size_t d = 0; d < shape_.size(); ++d) inside &= logical_[d] < shape_[d];
-      *to_++ = inside ? from_[offset] : Word{};
+      *to_++ = Word{};
       return;
     }
     const Dimension& dimension = dimensions_[level];
-    if (level + 1 == dimensions_.size() && WholeRowInside(dimension)) {
-      for (int64_t i = 0; i < dimension.extent; ++i) *to_++ = from_[offset + i * dimension.stride];
-      return;
-    }
     for (int64_t i = 0; i < dimension.extent; ++i) {
       Move(level + 1, offset + i * dimension.stride);
       logical_[dimension.dim] += dimension.units;
@@ -63,25 +69,49 @@ class Mover {
     logical_[dimension.dim] -= dimension.extent * dimension.units;
   }
 
-  bool WholeRowInside(const Dimension& row) const {
+  // Whether all that the dimensions from `level` on reach is inside the shape.
+  bool AllInside(size_t level) const {
     for (size_t d = 0; d < shape_.size(); ++d) {
-      const bool along = static_cast<int>(d) == row.dim;
-      const int64_t last = logical_[d] + (along ? (row.extent - 1) * row.units : 0);
-      if (last >= shape_[d]) return false;
+      if (logical_[d] + reach_[level][d] >= shape_[d]) return false;
     }
     return true;
   }
 
+  void MoveInside(size_t level, int64_t offset) {
+    if (level == dimensions_.size()) {
+      *to_++ = Load(offset);
+      return;
+    }
+    const Dimension& dimension = dimensions_[level];
+    if (level + 1 == dimensions_.size()) return MoveRow(dimension, offset);
+    for (int64_t i = 0; i < dimension.extent; ++i) {
+      MoveInside(level + 1, offset + i * dimension.stride);
+    }
+  }
+
+  void MoveRow(const Dimension& row, int64_t offset) {
+    Word* const to = to_;
+    for (int64_t i = 0; i < row.extent; ++i) to[i] = Load(offset + i * row.stride);
+    to_ += row.extent;
+  }
+
+  Word Load(int64_t i) const {
+    Word word;
+    std::memcpy(&word, from_ + i * static_cast<int64_t>(sizeof(Word)), sizeof(Word));
+    return word;
+  }
+
   const Shape& shape_;
   std::vector<Dimension> dimensions_;
-  const Word* from_;
+  const char* from_;  // not aligned
   Word* to_;
   std::vector<int64_t> logical_;
+  std::vector<std::vector<int64_t>> reach_;  // by level: how far the rest goes in each dimension
 };
 
 template <typename Word>
 void MoveWords(const Tensor& tensor, const Layout& layout, char* to) {
-  Mover<Word>(tensor.shape(), PhysicalDimensions(tensor.shape(), layout), tensor.data<Word>(),
+  Mover<Word>(tensor.shape(), PhysicalDimensions(tensor.shape(), layout), tensor.bytes().data(),
               reinterpret_cast<Word*>(to))
       .Run();
 }
@@ -91,14 +121,15 @@ void MoveWords(const Tensor& tensor, const Layout& layout, char* to) {
 Tensor ToLayout(const Tensor& tensor, const Layout& layout) {
   TensorType type = tensor.type();
   type.layout = layout;
-  std::vector<char> bytes(static_cast<size_t>(type.bytes()));
+  const auto size = static_cast<size_t>(type.bytes());
+  const std::shared_ptr<char> bytes = AllocateBytes(size);
   switch (ByteSize(type.element)) {
-    case 1: MoveWords<uint8_t>(tensor, layout, bytes.data()); break;
-    case 2: MoveWords<uint16_t>(tensor, layout, bytes.data()); break;
-    case 4: MoveWords<uint32_t>(tensor, layout, bytes.data()); break;
-    default: MoveWords<uint64_t>(tensor, layout, bytes.data()); break;
+    case 1: MoveWords<uint8_t>(tensor, layout, bytes.get()); break;
+    case 2: MoveWords<uint16_t>(tensor, layout, bytes.get()); break;
+    case 4: MoveWords<uint32_t>(tensor, layout, bytes.get()); break;
+    default: MoveWords<uint64_t>(tensor, layout, bytes.get()); break;
   }
-  return Tensor(std::move(type), std::move(bytes));
+  return Tensor(std::move(type), bytes, {bytes.get(), size});
 }
 
 }  // namespace kiln

@@ -1,6 +1,6 @@
 #include "ir/ops/elementwise.h"
 
-#include "ir/eval/scalar.h"
+#include "ir/eval/elementwise.h"
 #include "ir/ops/shape_util.h"
 
 namespace kiln {
@@ -19,29 +19,6 @@ Status CheckAccepts(const Op& op, Accepts accepts) {
   return OkStatus();
 }
 
-// Runs the formula for every element, in row-major order.
-Status EvaluateFormula(const Op& op, const Formula& formula, std::span<const Array* const> operands,
-                       Array& result) {
-  std::vector<loop::Buffer> inputs;
-  std::vector<loop::Expr> loads;
-  for (const Array* const operand : operands) {
-    inputs.push_back(loop::MakeBuffer("x", ComputeType(operand->element), {}));
-    loads.push_back(loop::Load(inputs.back(), {}));
-  }
-  KILN_ASSIGN_OR_RETURN(ScalarProgram program, ScalarProgram::Compile(formula(op, loads), inputs));
-  std::vector<Scalar> values(operands.size());
-  for (Index index(result.shape); index.valid(); index.Next()) {
-    for (size_t k = 0; k < operands.size(); ++k) {
-      const Array& x = *operands[k];
-      const int64_t at =
-          x.shape == result.shape ? index.linear() : BroadcastOffset(x.shape, index.values());
-      values[k] = GetElement(x, at);
-    }
-    SetElement(result, index.linear(), program.Run(values));
-  }
-  return OkStatus();
-}
-
 }  // namespace
 
 OpDef MakeElementwise(ElementwiseRow row) {
@@ -56,9 +33,8 @@ OpDef MakeElementwise(ElementwiseRow row) {
     if (check) KILN_RETURN_IF_ERROR(check(op));
     return InferBroadcast(op, result ? result(op) : op.operand(0)->element());
   };
-  def.evaluate = [formula = row.formula](const Op& op, std::span<const Array* const> operands,
-                                         Array& result) {
-    return EvaluateFormula(op, formula, operands, result);
+  def.evaluate = [](const Op& op, std::span<const Array* const> operands, Array& result) {
+    return EvaluateElementwise(op, operands, result);
   };
   def.element = [formula = std::move(row.formula)](const Op& op, const Reader& read,
                                                    const std::vector<loop::Expr>& index) {

@@ -9,8 +9,10 @@
 //   - all evaluations together cost kMaxWork element operations at most.
 // Not folded: values that are not at hand (no side file), ops with a body, and what the interpreter
 // refuses (an index out of range); their users keep their types and wait.
+#include <algorithm>
 #include <cmath>
 
+#include "ir/eval/elementwise.h"
 #include "ir/eval/interpreter.h"
 #include "ir/graph/op_def.h"
 #include "passes/graph/constants.h"
@@ -61,6 +63,13 @@ std::string Charge(const Op& op, Budget& budget) {
 }
 
 StatusOr<Tensor> Evaluate(const Op& op, const std::vector<const Tensor*>& operands) {
+  const bool plain =
+      op.type().layout.IsRowMajor() && std::ranges::all_of(operands, [](const Tensor* operand) {
+        return operand->type().layout.IsRowMajor();
+      });
+  if (plain && op.HasTrait(kElementwise) && op.def().element) {
+    return EvaluateElementwise(op, operands);
+  }
   std::vector<Array> arrays;
   for (const Tensor* const operand : operands) arrays.push_back(Array::FromTensor(*operand));
   std::vector<const Array*> pointers;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
 
 namespace kiln {
 namespace {
@@ -11,15 +12,17 @@ namespace {
 const loop::Buffer kX = loop::MakeBuffer("x", ElementType::kF64, {});
 const loop::Buffer kN = loop::MakeBuffer("n", ElementType::kI32, {});
 
-TEST(ScalarProgramTest, RunsForOneElementAfterAnother) {
+TEST(ScalarProgramTest, RunsForABlockOfElements) {
   const loop::Expr x = loop::Load(kX, {});
   const loop::Expr square = x * x;
   const loop::Buffer inputs[] = {kX};
   auto program = ScalarProgram::Compile(square + square * x, inputs);
   ASSERT_TRUE(program.ok()) << program.status();
-  for (const double value : {2.0, -1.0, 0.5}) {
-    const Scalar input[] = {{.f = value}};
-    EXPECT_EQ(program->Run(input).f, value * value + value * value * value);
+  const std::vector<double> values = {2.0, -1.0, 0.5};
+  for (size_t i = 0; i < values.size(); ++i) program->input(0)[i].f = values[i];
+  const Scalar* const results = program->Run(static_cast<int64_t>(values.size()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(results[i].f, values[i] * values[i] + values[i] * values[i] * values[i]);
   }
 }
 
@@ -32,10 +35,13 @@ TEST(ScalarProgramTest, SelectsAndCasts) {
                                           loop::Cast(ElementType::kF64, n)),
                              inputs);
   ASSERT_TRUE(program.ok()) << program.status();
-  const Scalar negative[] = {{.i = -3}, {.f = 1.5}};
-  EXPECT_EQ(program->Run(negative).f, -1.5);
-  const Scalar positive[] = {{.i = 4}, {.f = 1.5}};
-  EXPECT_EQ(program->Run(positive).f, 4);
+  program->input(0)[0].i = -3;
+  program->input(1)[0].f = 1.5;
+  program->input(0)[1].i = 4;
+  program->input(1)[1].f = 1.5;
+  const Scalar* const results = program->Run(2);
+  EXPECT_EQ(results[0].f, -1.5);
+  EXPECT_EQ(results[1].f, 4);
 }
 
 TEST(ScalarProgramTest, RefusesWhatIsNoScalarExpression) {

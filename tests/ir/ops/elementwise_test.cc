@@ -1,3 +1,5 @@
+#include "ir/eval/elementwise.h"
+
 #include <cmath>
 #include <limits>
 
@@ -233,6 +235,67 @@ TEST(ElementwiseTest, KeepsTheLayoutOfItsOperands) {
   EXPECT_EQ((*builder.Make("relu", {x}))->type().layout, blocked);
   EXPECT_EQ((*builder.Make("add", {x, bias}))->type().layout, blocked);
   EXPECT_TRUE((*builder.Make("add", {x, y}))->type().layout.IsRowMajor());
+}
+
+// Against the definition of broadcasting, element by element; rows longer than a block of the
+// evaluation included.
+TEST(ElementwiseTest, BroadcastsEveryOperandOverEveryDimension) {
+  struct Case {
+    Shape a, b, result;
+  };
+  const Case cases[] = {{{2, 3, 4}, {2, 3, 4}, {2, 3, 4}},
+                        {{4, 3, 5, 5}, {4, 1, 1, 1}, {4, 3, 5, 5}},
+                        {{2, 3, 4}, {3, 1}, {2, 3, 4}},
+                        {{2, 3, 4}, {4}, {2, 3, 4}},
+                        {{2, 1, 4}, {3, 1}, {2, 3, 4}},
+                        {{1}, {2, 2}, {2, 2}},
+                        {{}, {3}, {3}},
+                        {{}, {}, {}},
+                        {{3, 1000}, {3, 1}, {3, 1000}},
+                        {{2, 1, 1, 1}, {1, 1, 7}, {2, 1, 1, 7}},
+                        {{0, 3}, {1, 3}, {0, 3}},
+                        {{1, 2, 1, 2}, {2, 1, 2, 1}, {2, 2, 2, 2}}};
+  for (const Case& c : cases) {
+    const auto iota = [](const Shape& shape, double scale) {
+      std::vector<double> values(static_cast<size_t>(ElementCount(shape)));
+      for (size_t i = 0; i < values.size(); ++i) values[i] = scale * static_cast<double>(i + 1);
+      return values;
+    };
+    const std::vector<double> a = iota(c.a, 1), b = iota(c.b, 0.25);
+    const auto result = RunOp("sub", {Floats(c.a, a), Floats(c.b, b)});
+    ASSERT_EQ(ShapeOf(result), c.result);
+    for (Index index(c.result); index.valid(); index.Next()) {
+      ASSERT_EQ(result->GetDouble(index.linear()),
+                a[BroadcastOffset(c.a, index.values())] - b[BroadcastOffset(c.b, index.values())])
+          << FormatInts(c.a) << " and " << FormatInts(c.b) << " at " << index.linear();
+    }
+  }
+}
+
+// What constant folding computes on bytes is what the oracle computes on arrays, in every element
+// type.
+TEST(ElementwiseTest, TensorsAndArraysGiveTheSame) {
+  for (const ElementType element :
+       {ElementType::kF32, ElementType::kF64, ElementType::kF16, ElementType::kBF16,
+        ElementType::kI8, ElementType::kU32, ElementType::kI64}) {
+    Module module;
+    Builder builder(module.AddFunction("test"));
+    const Tensor a = Tensor::FromDoubles(element, {2, 3}, {1.5, -2, 100, 7.25, 0.1, 3});
+    const Tensor b = Tensor::FromDoubles(element, {3}, {2, 0.3, 50});
+    const auto x = builder.Constant(a), y = builder.Constant(b);
+    for (const char* const kind : {"add", "sub", "mul", "div", "max", "rem"}) {
+      const auto op = builder.Make(kind, {x, y});
+      ASSERT_TRUE(op.ok()) << op.status();
+      const Tensor* const tensors[] = {&a, &b};
+      const auto result = EvaluateElementwise(**op, tensors);
+      ASSERT_TRUE(result.ok()) << result.status();
+      const Array arrays[] = {Array::FromTensor(a), Array::FromTensor(b)};
+      const Array* const pointers[] = {&arrays[0], &arrays[1]};
+      Array expected((*op)->element(), (*op)->shape());
+      ASSERT_TRUE((*op)->def().evaluate(**op, pointers, expected).ok());
+      EXPECT_EQ(*result, expected.ToTensor()) << kind << " " << Name(element);
+    }
+  }
 }
 
 }  // namespace

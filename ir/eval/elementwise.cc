@@ -1,0 +1,175 @@
+#include "ir/eval/elementwise.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "ir/eval/scalar.h"
+#include "ir/graph/op_def.h"
+#include "ir/ops/shape_util.h"
+#include "ir/support/bytes.h"
+
+namespace kiln {
+
+namespace {
+
+// The strides of an operand along the dimensions of the result it broadcasts to: 0 where it
+// repeats.
+std::vector<int64_t> BroadcastStrides(const Shape& operand, size_t rank) {
+  const std::vector<int64_t> own = RowMajorStrides(operand);
+  std::vector<int64_t> strides(rank, 0);
+  for (size_t d = 0; d < operand.size(); ++d) {
+    if (operand[d] != 1) strides[rank - operand.size() + d] = own[d];
+  }
+  return strides;
+}
+
+// The result of an elementwise op in runs along which each operand either advances with the result
+// or stays where it is.
+class Runs {
+ public:
+  Runs(const Shape& shape, const std::vector<const Shape*>& operands)
+      : shape_(shape), outer_(shape), steps_(operands.size(), 0) {
+    for (const Shape* const operand : operands) {
+      strides_.push_back(BroadcastStrides(*operand, shape.size()));
+    }
+    while (!outer_.empty() && Joins(outer_.size() - 1)) outer_.pop_back();
+  }
+
+  // visit(offset in the result, offset in each operand, number of elements)
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    std::vector<int64_t> offsets(strides_.size());
+    for (Index index(outer_); index.valid(); index.Next()) {
+      for (size_t k = 0; k < offsets.size(); ++k) {
+        offsets[k] = 0;
+        for (size_t d = 0; d < outer_.size(); ++d) offsets[k] += index[d] * strides_[k][d];
+      }
+      visit(index.linear() * length_, offsets, length_);
+    }
+  }
+  // 1 where operand k advances, 0 where it stays.
+  int64_t step(size_t k) const { return steps_[k]; }
+
+ private:
+  // Whether dimension `d`, the one before those in the run, can join it; it then has.
+  bool Joins(size_t d) {
+    if (shape_[d] == 1) return true;
+    for (size_t k = 0; k < strides_.size(); ++k) {
+      const int64_t step = strides_[k][d] == 0 ? 0 : 1;
+      if (step == 1 && strides_[k][d] != length_) return false;
+      if (length_ != 1 && step != steps_[k]) return false;
+    }
+    if (length_ == 1) {
+      for (size_t k = 0; k < strides_.size(); ++k) steps_[k] = strides_[k][d] == 0 ? 0 : 1;
+    }
+    length_ *= shape_[d];
+    return true;
+  }
+
+  const Shape& shape_;
+  Shape outer_;
+  int64_t length_ = 1;
+  std::vector<int64_t> steps_;
+  std::vector<std::vector<int64_t>> strides_;
+};
+
+// Computes every element. load(k, offset, count, out) reads elements of operand k, and
+// store(offset, count, values) writes elements of the result.
+template <typename Load, typename Store>
+Status ForEachBlock(const Op& op, const Load& load, const Store& store) {
+  std::vector<loop::Buffer> inputs;
+  std::vector<const Shape*> shapes;
+  for (const Op* const operand : op.operands()) {
+    inputs.push_back(loop::MakeBuffer("x", ComputeType(operand->element()), {}));
+    shapes.push_back(&operand->shape());
+  }
+  const Reader read = [&](size_t k, const std::vector<loop::Expr>&) {
+    return loop::Load(inputs[k], {});
+  };
+  const std::vector<loop::Expr> anywhere(op.shape().size(), loop::Expr(int64_t{0}));
+  KILN_ASSIGN_OR_RETURN(ScalarProgram program,
+                        ScalarProgram::Compile(op.def().element(op, read, anywhere), inputs));
+  const Runs runs(op.shape(), shapes);
+  runs.ForEach([&](int64_t to, const std::vector<int64_t>& from, int64_t length) {
+    for (int64_t done = 0; done < length; done += ScalarProgram::kBlock) {
+      const int64_t count = std::min(length - done, ScalarProgram::kBlock);
+      for (size_t k = 0; k < from.size(); ++k) {
+        Scalar* const values = program.input(k);
+        if (runs.step(k) == 1) {
+          load(k, from[k] + done, count, values);
+        } else {
+          load(k, from[k], 1, values);
+          std::fill_n(values + 1, count - 1, values[0]);
+        }
+      }
+      store(to + done, count, program.Run(count));
+    }
+  });
+  return OkStatus();
+}
+
+void LoadScalars(ElementType element, const char* from, int64_t count, Scalar* out) {
+  if (element == ElementType::kF32) {
+    for (int64_t j = 0; j < count; ++j) {
+      float value;
+      std::memcpy(&value, from + j * sizeof(float), sizeof(float));
+      out[j].f = value;
+    }
+    return;
+  }
+  const int64_t size = ByteSize(element);
+  for (int64_t j = 0; j < count; ++j) {
+    out[j] = IsFloat(element) ? Scalar{.f = LoadDouble(element, from + j * size)}
+                              : Scalar{.i = LoadInt(element, from + j * size)};
+  }
+}
+
+void StoreScalars(ElementType element, const Scalar* values, int64_t count, char* to) {
+  if (element == ElementType::kF32) {
+    for (int64_t j = 0; j < count; ++j) {
+      const auto value = static_cast<float>(values[j].f);
+      std::memcpy(to + j * sizeof(float), &value, sizeof(float));
+    }
+    return;
+  }
+  const int64_t size = ByteSize(element);
+  for (int64_t j = 0; j < count; ++j) {
+    if (IsFloat(element)) {
+      StoreDouble(element, to + j * size, values[j].f);
+    } else {
+      StoreInt(element, to + j * size, values[j].i);
+    }
+  }
+}
+
+}  // namespace
+
+Status EvaluateElementwise(const Op& op, std::span<const Array* const> operands, Array& result) {
+  return ForEachBlock(
+      op,
+      [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
+        for (int64_t j = 0; j < count; ++j) out[j] = GetElement(*operands[k], offset + j);
+      },
+      [&](int64_t offset, int64_t count, const Scalar* values) {
+        for (int64_t j = 0; j < count; ++j) SetElement(result, offset + j, values[j]);
+      });
+}
+
+StatusOr<Tensor> EvaluateElementwise(const Op& op, std::span<const Tensor* const> operands) {
+  const auto size = static_cast<size_t>(op.type().bytes());
+  const std::shared_ptr<char> bytes = AllocateBytes(size);
+  const int64_t width = ByteSize(op.element());
+  KILN_RETURN_IF_ERROR(ForEachBlock(
+      op,
+      [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
+        const ElementType element = operands[k]->type().element;
+        LoadScalars(element, operands[k]->bytes().data() + offset * ByteSize(element), count, out);
+      },
+      [&](int64_t offset, int64_t count, const Scalar* values) {
+        StoreScalars(op.element(), values, count, bytes.get() + offset * width);
+      }));
+  return Tensor(op.type(), bytes, {bytes.get(), size});
+}
+
+}  // namespace kiln
