@@ -55,12 +55,12 @@ struct Scope {
 class GraphImporter {
  public:
   GraphImporter(Graph* graph, const ImportOptions& options, const Functions& functions,
-                std::string folder)
+                ExternalData external_data)
       : builder_(graph),
         options_(options),
         functions_(functions),
         known_values_(&options.known_inputs),
-        external_data_(std::move(folder)) {}
+        external_data_(std::move(external_data)) {}
 
   /// Imports the main graph into the Kiln graph. Takes the raw data of its initializers.
   Status Import(onnx::GraphProto* graph, const Opsets& opsets);

@@ -66,8 +66,11 @@ std::vector<ImportableOp> OnnxOperators() {
   return operators;
 }
 
-StatusOr<std::unique_ptr<Module>> ImportOnnx(ModelProto model, const std::string& folder,
-                                             const ImportOptions& options) {
+namespace {
+
+StatusOr<std::unique_ptr<Module>> ImportParsed(ModelProto model,
+                                               onnx_import::ExternalData external_data,
+                                               const ImportOptions& options) {
   if (!model.has_graph()) return InvalidInput("the model has no graph");
   KILN_ASSIGN_OR_RETURN(onnx_import::Opsets opsets, onnx_import::ReadOpsets(model.opset_import()));
   // Operator sets came with IR version 3.
@@ -76,7 +79,7 @@ StatusOr<std::unique_ptr<Module>> ImportOnnx(ModelProto model, const std::string
   KILN_RETURN_IF_ERROR(onnx_import::Preflight(model, opsets, functions));
   auto module = std::make_unique<Module>();
   Graph* const graph = module->AddFunction("forward");
-  onnx_import::GraphImporter importer(graph, options, functions, folder);
+  onnx_import::GraphImporter importer(graph, options, functions, std::move(external_data));
   KILN_RETURN_IF_ERROR(importer.Import(model.mutable_graph(), opsets));
   graph->EraseDeadOps();
   EraseUnusedParameters(module.get(), *graph);
@@ -84,14 +87,30 @@ StatusOr<std::unique_ptr<Module>> ImportOnnx(ModelProto model, const std::string
   return module;
 }
 
-StatusOr<std::unique_ptr<Module>> ImportOnnxFile(const std::string& path,
-                                                 const ImportOptions& options) {
+StatusOr<std::unique_ptr<Module>> ImportMapped(std::shared_ptr<const MappedFile> file,
+                                               const std::string& folder,
+                                               const ImportOptions& options) {
+  onnx_import::RawData raw_data(std::move(file));
   ModelProto model;
   {
-    KILN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
-    KILN_RETURN_IF_ERROR(Annotate(ParseProtobuf(file->bytes(), &model), path));
+    KILN_ASSIGN_OR_RETURN(const std::string bytes, onnx_import::CutOutRawData(raw_data));
+    KILN_RETURN_IF_ERROR(ParseProtobuf(bytes, &model));
   }
-  auto module = ImportOnnx(std::move(model), FolderOf(path), options);
+  return ImportParsed(std::move(model), onnx_import::ExternalData(folder, std::move(raw_data)),
+                      options);
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Module>> ImportOnnx(ModelProto model, const std::string& folder,
+                                             const ImportOptions& options) {
+  return ImportParsed(std::move(model), onnx_import::ExternalData(folder), options);
+}
+
+StatusOr<std::unique_ptr<Module>> ImportOnnxFile(const std::string& path,
+                                                 const ImportOptions& options) {
+  KILN_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
+  auto module = ImportMapped(std::move(file), FolderOf(path), options);
   if (module.ok()) return module;
   std::vector<std::string> lines = StrSplit(Message(module.status()), '\n');
   for (std::string& line : lines) line = StrCat(path, ": ", line);

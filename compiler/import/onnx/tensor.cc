@@ -81,11 +81,9 @@ StatusOr<Tensor> FromTypedFields(TensorType type, const TensorProto& proto) {
   }
 }
 
-// Shares `bytes` when they lie as the element type needs them, else copies. A bool is any byte in a
-// file but 0 or 1 in a Tensor.
+// Shares `bytes`. A bool is any byte in a file but 0 or 1 in a Tensor.
 Tensor FromBytes(TensorType type, std::shared_ptr<const void> owner, std::span<const char> bytes) {
-  const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % ByteSize(type.element) == 0;
-  if (type.element != ElementType::kBool && aligned && !bytes.empty()) {
+  if (type.element != ElementType::kBool && !bytes.empty()) {
     return Tensor(std::move(type), std::move(owner), bytes);
   }
   std::vector<char> copy(bytes.begin(), bytes.end());
@@ -95,12 +93,14 @@ Tensor FromBytes(TensorType type, std::shared_ptr<const void> owner, std::span<c
   return Tensor(std::move(type), std::move(copy));
 }
 
-StatusOr<Tensor> FromRaw(TensorType type, TensorProto* proto) {
-  const int64_t size = type.bytes();
-  if (static_cast<int64_t>(proto->raw_data().size()) != size) {
-    return InvalidInput("holds ", static_cast<int64_t>(proto->raw_data().size()),
-                        " bytes, its type ", type.ToString(), " needs ", size);
+StatusOr<Tensor> FromRaw(TensorType type, TensorProto* proto, const RawData& raw_data) {
+  const auto mapped = raw_data.Find(proto->raw_data());
+  const auto found = static_cast<int64_t>(mapped ? mapped->size() : proto->raw_data().size());
+  if (found != type.bytes()) {
+    return InvalidInput("holds ", found, " bytes, its type ", type.ToString(), " needs ",
+                        type.bytes());
   }
+  if (mapped) return FromBytes(std::move(type), raw_data.file(), *mapped);
   const std::shared_ptr<const std::string> raw(proto->release_raw_data());
   return FromBytes(std::move(type), raw, *raw);
 }
@@ -208,7 +208,7 @@ StatusOr<Tensor> ToTensor(TensorProto* proto, ExternalData* external) {
   if (proto->data_location() == TensorProto::EXTERNAL) {
     return FromExternal(std::move(type), *proto, external);
   }
-  if (proto->has_raw_data()) return FromRaw(std::move(type), proto);
+  if (proto->has_raw_data()) return FromRaw(std::move(type), proto, external->raw_data());
   return FromTypedFields(std::move(type), *proto);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "compiler/import/external_file.h"
+#include "compiler/import/onnx/raw_data.h"
 #include "ir/graph/tensor.h"
 #include "ir/support/status.h"
 #include "proto/onnx.pb.h"
@@ -23,17 +24,22 @@ int ToDataType(ElementType type);
 /// Dimensions from a file: at most 32, none negative, the size within bounds.
 StatusOr<Shape> ToShape(ElementType element, const google::protobuf::RepeatedField<int64_t>& dims);
 
-/// Where tensors that lie outside the model file are looked for. Files are mapped once.
+/// Where tensors are looked for that do not lie in the parsed message: in other files, which are
+/// mapped once, or in the model's own.
 class ExternalData {
  public:
-  /// `folder` is the model's; an empty one refuses all external data.
-  explicit ExternalData(std::string folder) : folder_(std::move(folder)) {}
+  /// `folder` is the model's; an empty one refuses all other files.
+  explicit ExternalData(std::string folder, RawData raw_data = {})
+      : folder_(std::move(folder)), raw_data_(std::move(raw_data)) {}
   /// The `size` bytes that `tensor` refers to, and what keeps them alive.
   StatusOr<std::shared_ptr<const MappedFile>> Find(const onnx::TensorProto& tensor, int64_t size,
                                                    std::span<const char>* bytes);
 
+  const RawData& raw_data() const { return raw_data_; }
+
  private:
   std::string folder_;
+  RawData raw_data_;
   std::map<std::string, std::shared_ptr<const MappedFile>> files_;
 };
 
