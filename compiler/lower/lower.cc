@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "compiler/lower/in_place.h"
 #include "compiler/lower/kernel_builder.h"
 #include "compiler/schedule/schedule.h"
 #include "ir/graph/op_def.h"
@@ -24,6 +25,17 @@ int64_t AlignUp(int64_t bytes) {
 Op* ViewRoot(Op* op) {
   while (op->HasTrait(kView)) op = op->operand(0);
   return op;
+}
+
+/// Equal keys: equal constants. Large ones, which take long to hash, are told apart by where they
+/// lie: the passes have made equal ones the same.
+std::string ConstantKey(const Tensor& value) {
+  constexpr size_t kHashedBytes = 1 << 16;
+  const std::string type = value.type().ToString();
+  if (!value.known() || value.bytes().size() <= kHashedBytes) {
+    return StrCat("c:", type, value.hash());
+  }
+  return StrCat("m:", type, reinterpret_cast<uint64_t>(value.bytes().data()));
 }
 
 /// What all functions of a program share: kernels (each once) and the parameter block.
@@ -51,7 +63,7 @@ class ProgramBuilder {
     const bool named = op.Is("parameter");
     const std::string name = named ? op.String("name") : "";
     const Tensor& value = named ? module_.FindParameter(name)->value : op.Constant("value");
-    const std::string key = named ? "p:" + name : "c:" + value.type().ToString() + value.hash();
+    const std::string key = named ? "p:" + name : ConstantKey(value);
     const auto [it, inserted] = parameters_.emplace(key, program_.parameters_bytes);
     if (inserted) {
       program_.parameters.push_back({name, program_.parameters_bytes, value});
@@ -131,8 +143,24 @@ class FunctionLowering {
     for (size_t i = 1; i < written.size(); ++i)
       step.buffers.push_back(PlaceOfScratch(op, *written[i]));
     step.bytes += static_cast<double>(op.type().bytes());
+    NoteInPlace(step, built.inputs.size());
     function_.steps.push_back(std::move(step));
     return OkStatus();
+  }
+
+  /// Notes the operands whose places the step's result, buffer `result`, may take over if they die
+  /// here.
+  void NoteInPlace(const Step& step, size_t result) {
+    const BufferRef to = step.buffers[result];
+    if (to.region != Region::kWorkspace) return;
+    const loop::Kernel& kernel = shared_.program().kernels[static_cast<size_t>(step.kernel)];
+    for (size_t i = 0; i < result; ++i) {
+      const BufferRef from = step.buffers[i];
+      if (from.region != Region::kWorkspace || from == to) continue;
+      if (std::ranges::count(step.buffers, from) == 1 && MayWriteOver(kernel, i)) {
+        in_place_[to.position].push_back(from.position);
+      }
+    }
   }
 
   int CurrentStep() const { return static_cast<int>(function_.steps.size()); }
@@ -192,6 +220,13 @@ class FunctionLowering {
     for (const WorkspaceSlot& slot : function_.slots) {
       lifetimes.push_back({.size = slot.bytes, .first_step = slot.first, .last_step = slot.last});
     }
+    for (const auto& [to, operands] : in_place_) {
+      for (const int64_t from : operands) {
+        if (function_.slots[from].last != function_.slots[to].first) continue;
+        lifetimes[to].in_place_of = static_cast<int>(from);
+        break;
+      }
+    }
     KILN_ASSIGN_OR_RETURN(const MemoryPlan plan, PlanMemory(lifetimes));
     for (size_t i = 0; i < function_.slots.size(); ++i) {
       function_.slots[i].offset = plan.offsets[i];
@@ -209,6 +244,7 @@ class FunctionLowering {
   ProgramBuilder& shared_;
   FunctionProgram function_;
   std::map<const Op*, BufferRef> places_;
+  std::map<int64_t, std::vector<int64_t>> in_place_;  // slot of a result -> slots it may take over
 };
 
 }  // namespace
