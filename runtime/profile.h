@@ -23,6 +23,8 @@ class ProfilingExecutor {
 
   /// Call before each call of the function: the next section is its step 0.
   void StartRun() { runs_.emplace_back(); }
+  /// Forgets all runs.
+  void Clear() { runs_.clear(); }
   /// Nanoseconds of each section, for each run so far.
   const std::vector<std::vector<int64_t>>& runs() const { return runs_; }
 

@@ -1,0 +1,75 @@
+// Measures a library that Kiln has emitted, as any program would run it: with Kiln's runtime and
+// nothing of the compiler, so that its memory is what running takes. A worker of bench/compare.
+//
+//   library_runner LIBRARY THREADS SECONDS
+//
+// Prints one JSON object. Inputs are pseudo-random numbers from [-1, 1).
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/library.h"
+#include "runtime/limits.h"
+#include "runtime/measure.h"
+#include "runtime/threads/thread_pool.h"
+
+namespace kiln {
+namespace {
+
+HostTensor RandomInput(const kiln_tensor_info& info) {
+  HostTensor tensor{static_cast<kiln_dtype>(info.dtype), ShapeOf(info),
+                    std::vector<char>(info.bytes)};
+  if (info.dtype != KILN_F32) return tensor;  // zeros
+  uint32_t state = 1;
+  for (size_t at = 0; at + sizeof(float) <= tensor.bytes.size(); at += sizeof(float)) {
+    state = state * 1664525 + 1013904223;
+    const float value = static_cast<float>(state >> 8) * 0x1p-23f - 1;
+    std::memcpy(&tensor.bytes[at], &value, sizeof(value));
+  }
+  return tensor;
+}
+
+absl::Status Run(const std::string& path, int threads, double seconds) {
+  absl::StatusOr<std::shared_ptr<const Library>> library = Library::Open(path);
+  if (!library.ok()) return library.status();
+  absl::StatusOr<const kiln_function_info*> function = (*library)->Function("forward");
+  if (!function.ok()) return function.status();
+  std::vector<HostTensor> inputs;
+  for (int32_t i = 0; i < (*function)->num_inputs; ++i) {
+    inputs.push_back(RandomInput((*function)->inputs[i]));
+  }
+  ThreadPool pool(threads);
+  absl::StatusOr<Session> session =
+      Session::Create(*function, {.executor = pool.executor(), .owner = *library});
+  if (!session.ok()) return session.status();
+  BoundSession bound(*std::move(session), std::move(inputs));
+  if (const auto warm = Measure(bound, seconds / 4, 1); !warm.ok()) return warm.status();
+  const absl::StatusOr<Measurement> measured = Measure(bound, seconds, 10);
+  if (!measured.ok()) return measured.status();
+  const int64_t memory = PeakMemoryBytes();
+  std::printf(
+      "{\"median_ms\": %.6f, \"p10_ms\": %.6f, \"p90_ms\": %.6f, \"runs\": %zu, "
+      "\"wall_ms\": %.3f, \"cpu_ms\": %.3f, \"waited_ms\": %.3f, "
+      "\"peak_memory_bytes\": %lld, \"peak_gflops\": %.2f}\n",
+      measured->Quantile(0.5), measured->Quantile(0.1), measured->Quantile(0.9),
+      measured->times.size(), measured->wall, measured->cpu, measured->waited,
+      static_cast<long long>(memory), MeasureFmaPeak(pool));
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace kiln
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: library_runner LIBRARY THREADS SECONDS\n");
+    return 2;
+  }
+  const absl::Status status = kiln::Run(argv[1], std::atoi(argv[2]), std::atof(argv[3]));
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "library_runner: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
