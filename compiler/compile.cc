@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "compiler/lower/lower.h"
+#include "compiler/lower/memory_use.h"
 #include "ir/graph/builder.h"
 #include "passes/graph/graph_passes.h"
 #include "passes/pipeline.h"
@@ -52,31 +53,34 @@ Status Optimize(Module& module, const CompileOptions& options) {
   return PassManager(PassesFor(options), options.passes).Run(module);
 }
 
-StatusOr<Program> CompileToProgram(const Module& module, const CompileOptions& options,
+StatusOr<Program> CompileToProgram(std::unique_ptr<Module> module, const CompileOptions& options,
                                    CompileTimes* times) {
   CompileTimes unused;
   if (times == nullptr) times = &unused;
   Stopwatch watch;
-  const std::unique_ptr<Module> optimized = module.Clone();
-  KILN_RETURN_IF_ERROR(Optimize(*optimized, options));
-  KILN_RETURN_IF_ERROR(MakeOutputsRowMajor(*optimized));
+  KILN_RETURN_IF_ERROR(Optimize(*module, options));
+  KILN_RETURN_IF_ERROR(MakeOutputsRowMajor(*module));
   watch.AddTo(&times->passes);
-  auto program = LowerModule(*optimized, {.target = options.target, .schedule = options.schedule});
+  auto program = LowerModule(*module, {.target = options.target, .schedule = options.schedule});
   watch.AddTo(&times->lower);
+  if (program.ok() && options.max_memory > 0) {
+    KILN_RETURN_IF_ERROR(CheckMemoryUse(*program, options.max_memory));
+  }
   return program;
 }
 
-StatusOr<std::unique_ptr<Executable>> CompileForHost(const Module& module,
+StatusOr<std::unique_ptr<Executable>> CompileForHost(std::unique_ptr<Module> module,
                                                      const CompileOptions& options,
                                                      CompileTimes* times) {
   CompileTimes unused;
   if (times == nullptr) times = &unused;
-  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module, options, times));
+  KILN_ASSIGN_OR_RETURN(Program program, CompileToProgram(std::move(module), options, times));
   Stopwatch watch;
   const ObjectCache cache(options.cache_directory);
-  auto executable = Jit(program, {.target = options.target,
-                                  .threads = options.threads,
-                                  .cache = options.cache_directory.empty() ? nullptr : &cache});
+  auto executable =
+      Jit(std::move(program), {.target = options.target,
+                               .threads = options.threads,
+                               .cache = options.cache_directory.empty() ? nullptr : &cache});
   watch.AddTo(&times->codegen);
   return executable;
 }

@@ -21,6 +21,7 @@ struct CompileOptions {
   Winograd winograd = Winograd::kAuto;
   int threads = 1;              ///< for compiling
   std::string cache_directory;  ///< of object files; empty: no cache
+  int64_t max_memory = 0;       ///< refuse functions that need more bytes to run; 0: no limit
   PassOptions passes;           ///< what to print, switch off, verify
 };
 
@@ -38,13 +39,14 @@ std::vector<Pass> PassesFor(const CompileOptions& options);
 /// Runs them on `module` in place.
 Status Optimize(Module& module, const CompileOptions& options);
 
-/// Optimises a copy of `module` and lowers it.
-StatusOr<Program> CompileToProgram(const Module& module, const CompileOptions& options,
+/// Optimises `module` and lowers it. What the module holds is let go of as soon as it has been
+/// used, so that large weights are in memory as few times as can be.
+StatusOr<Program> CompileToProgram(std::unique_ptr<Module> module, const CompileOptions& options,
                                    CompileTimes* times = nullptr);
 
-/// Optimises a copy of `module`, lowers it, and compiles it for this process. The target must be
-/// this machine's, or one whose instructions it has.
-StatusOr<std::unique_ptr<Executable>> CompileForHost(const Module& module,
+/// The same, and compiles the program for this process. The target must be this machine's, or one
+/// whose instructions it has.
+StatusOr<std::unique_ptr<Executable>> CompileForHost(std::unique_ptr<Module> module,
                                                      const CompileOptions& options,
                                                      CompileTimes* times = nullptr);
 

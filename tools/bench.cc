@@ -1,13 +1,8 @@
 // `kiln bench`: how long a model's function takes, and where.
-#include <sys/resource.h>
-
-#include <algorithm>
 #include <chrono>
-#include <ctime>
-#include <filesystem>
-#include <fstream>
 
 #include "runtime/limits.h"
+#include "runtime/measure.h"
 #include "runtime/threads/thread_pool.h"
 #include "tools/inputs.h"
 #include "tools/model.h"
@@ -30,91 +25,14 @@ struct BenchOptions {
   bool profile = false;
 };
 
-/// A session with inputs and outputs of its own.
-class Subject {
- public:
-  static StatusOr<Subject> Create(const CompiledFunction& function, const BenchOptions& options,
-                                  const kiln_executor* executor) {
-    KILN_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
-                          LoadInputs(ModelFile(options.model), options.input,
-                                     InputsOf(*function.info), MissingInputs::kRandom));
-    KILN_ASSIGN_OR_RETURN(Session session,
-                          InFile(ModelFile(options.model), function.NewSession(executor)));
-    Subject subject(std::move(session), std::move(inputs));
-    for (int32_t i = 0; i < function.info->num_outputs; ++i) {
-      subject.outputs_.emplace_back(function.info->outputs[i].bytes);
-    }
-    for (HostTensor& input : subject.inputs_) {
-      subject.input_pointers_.push_back(input.bytes.data());
-    }
-    for (auto& output : subject.outputs_) subject.output_pointers_.push_back(output.data());
-    return subject;
-  }
-
-  Status Run() { return session_.RunUnchecked(input_pointers_.data(), output_pointers_.data()); }
-  void set_executor(const kiln_executor* executor) { session_.set_executor(executor); }
-
- private:
-  Subject(Session session, std::vector<HostTensor> inputs)
-      : session_(std::move(session)), inputs_(std::move(inputs)) {}
-
-  Session session_;
-  std::vector<HostTensor> inputs_;
-  std::vector<std::vector<char>> outputs_;  // of operator new, so aligned to any element
-  std::vector<const void*> input_pointers_;
-  std::vector<void*> output_pointers_;
-};
-
-/// Milliseconds.
-struct Measurement {
-  std::vector<double> times;  ///< of each run, ascending
-  double wall = 0;            ///< of all runs together
-  double cpu = 0;             ///< likewise, over all threads of the process
-  double waited = 0;          ///< for a CPU that another process had, over all threads
-
-  double Quantile(double q) const {
-    return times[static_cast<size_t>(q * static_cast<double>(times.size() - 1) + 0.5)];
-  }
-};
-
-double CpuMilliseconds() {
-  timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
-}
-
-/// How long this process's threads have been ready to run while others had the CPU: the second
-/// number of schedstat. 0 where the kernel does not say.
-double WaitedMilliseconds() {
-  double total = 0;
-  std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
-    std::ifstream file(task.path() / "schedstat");
-    double ran = 0, waited = 0;
-    if (file >> ran >> waited) total += waited;
-  }
-  return total * 1e-6;
-}
-
-/// Runs for `seconds`, at least `min_runs` times; or exactly `runs` times if that is not 0.
-StatusOr<Measurement> Repeat(Subject& subject, double seconds, size_t min_runs, int64_t runs) {
-  Measurement measured;
-  const double cpu = CpuMilliseconds(), waited = WaitedMilliseconds();
-  const Clock::time_point start = Clock::now();
-  const auto done = [&] {
-    if (runs > 0) return measured.times.size() >= static_cast<size_t>(runs);
-    return measured.times.size() >= min_runs && MillisecondsSince(start) >= seconds * 1e3;
-  };
-  while (!done()) {
-    const Clock::time_point run = Clock::now();
-    KILN_RETURN_IF_ERROR(subject.Run());
-    measured.times.push_back(MillisecondsSince(run));
-  }
-  measured.wall = MillisecondsSince(start);
-  measured.cpu = CpuMilliseconds() - cpu;
-  measured.waited = WaitedMilliseconds() - waited;
-  std::ranges::sort(measured.times);
-  return measured;
+StatusOr<BoundSession> NewBoundSession(const CompiledFunction& function,
+                                       const BenchOptions& options, const kiln_executor* executor) {
+  KILN_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
+                        LoadInputs(ModelFile(options.model), options.input,
+                                   InputsOf(*function.info), MissingInputs::kRandom));
+  KILN_ASSIGN_OR_RETURN(Session session,
+                        InFile(ModelFile(options.model), function.NewSession(executor)));
+  return BoundSession(std::move(session), std::move(inputs));
 }
 
 double TotalFlops(const kiln_function_info& function) {
@@ -123,22 +41,15 @@ double TotalFlops(const kiln_function_info& function) {
   return flops;
 }
 
-/// The largest resident set that this process has had.
-int64_t PeakMemoryBytes() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
-}
-
 /// Runs for `seconds` under the profiler, at least 5 times.
-StatusOr<Json> Profile(Subject& subject, const CompiledFunction& function, ThreadPool& pool,
+StatusOr<Json> Profile(BoundSession& session, const CompiledFunction& function, ThreadPool& pool,
                        const MachineLimits& limits, double seconds) {
   ProfilingExecutor profile(pool.executor());
-  subject.set_executor(profile.executor());
+  session.set_executor(profile.executor());
   const Clock::time_point start = Clock::now();
   do {
     profile.StartRun();
-    KILN_RETURN_IF_ERROR(subject.Run());
+    KILN_RETURN_IF_ERROR(session.Run());
   } while (profile.runs().size() < 5 || MillisecondsSince(start) < seconds * 1e3);
   return ProfileRows(*function.info, profile, limits);
 }
@@ -164,11 +75,11 @@ StatusOr<CompiledFunction> Prepare(const BenchOptions& options, const Globals& g
   const std::string path = ModelFile(options.model);
   if (IsLibrary(options.model)) {
     const Clock::time_point start = Clock::now();
-    auto function = InFile(path, LoadFunction(path, options.function));
+    auto function = InFile(path, LoadFunction(path, options.function, options.compile.max_memory));
     compile_ms = MillisecondsSince(start);
     return function;
   }
-  KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
+  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(const Graph* const graph,
                         InFile(path, FindFunction(*module, options.function)));
@@ -176,7 +87,8 @@ StatusOr<CompiledFunction> Prepare(const BenchOptions& options, const Globals& g
   Note(globals, "compiling");
   const Clock::time_point start = Clock::now();
   CompileTimes times;
-  auto function = InFile(path, CompileFunction(*module, options.function, compile, &times));
+  auto function =
+      InFile(path, CompileFunction(std::move(module), options.function, compile, &times));
   compile_ms = MillisecondsSince(start);
   if (globals.verbose) {
     Note(globals,
@@ -192,11 +104,11 @@ Status Bench(const BenchOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const CompiledFunction function, Prepare(options, globals, compile_ms));
   const double load_ms = MillisecondsSince(start);
   ThreadPool pool(globals.Threads());
-  KILN_ASSIGN_OR_RETURN(Subject subject, Subject::Create(function, options, pool.executor()));
-  Note(globals, "measuring");
-  KILN_RETURN_IF_ERROR(Repeat(subject, options.seconds / 4, 1, 0).status());  // warms up
+  KILN_ASSIGN_OR_RETURN(BoundSession session, NewBoundSession(function, options, pool.executor()));
+  Note(globals, "measuring, in " + function.memory().ToString());
+  KILN_RETURN_IF_ERROR(Measure(session, options.seconds / 4, 1).status());  // warms up
   KILN_ASSIGN_OR_RETURN(const Measurement measured,
-                        Repeat(subject, options.seconds, 10, options.runs));
+                        Measure(session, options.seconds, 10, options.runs));
   const double flops = TotalFlops(*function.info);
   Json result = {{"model", options.model.model},
                  {"function", function.info->name},
@@ -221,7 +133,7 @@ Status Bench(const BenchOptions& options, const Globals& globals) {
     limits.gbps = MeasureReadBandwidth(pool);
     result["read_gbps"] = limits.gbps;
     KILN_ASSIGN_OR_RETURN(result["profile"],
-                          Profile(subject, function, pool, limits, options.seconds / 2));
+                          Profile(session, function, pool, limits, options.seconds / 2));
   }
   if (globals.json) {
     PrintJson(result);
@@ -254,6 +166,7 @@ void AddBenchCommand(CLI::App& app, const Globals& globals, Action& action) {
                     "Time of each kernel, with the model's nodes that it computes");
   AddCompileFlags(*command, options->compile);
   AddTargetFlags(*command, options->compile);
+  AddMemoryFlag(*command, options->compile);
   command->callback([options, &globals, &action] {
     action = [=, &globals] { return Bench(*options, globals); };
   });

@@ -64,26 +64,26 @@ StatusOr<std::vector<Tensor>> RunFunction(const CompiledFunction& function,
   return outputs;
 }
 
-StatusOr<std::vector<Tensor>> ExecuteJit(const Module& module, const std::vector<Tensor>& inputs,
+StatusOr<std::vector<Tensor>> ExecuteJit(std::unique_ptr<Module> module,
+                                         const std::vector<Tensor>& inputs,
                                          const CompileOptions& options) {
   KILN_ASSIGN_OR_RETURN(const CompiledFunction function,
-                        CompileFunction(module, "forward", options));
+                        CompileFunction(std::move(module), "forward", options));
   return RunFunction(function, inputs);
 }
 
 /// By way of a shared library on disk, as another program would load it.
-StatusOr<std::vector<Tensor>> ExecuteLibrary(const Module& module,
+StatusOr<std::vector<Tensor>> ExecuteLibrary(std::unique_ptr<Module> module,
                                              const std::vector<Tensor>& inputs,
                                              const CompileOptions& options) {
-  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module, options));
+  KILN_ASSIGN_OR_RETURN(Program program, CompileToProgram(std::move(module), options));
   const ObjectCache cache(options.cache_directory);
   const ObjectOptions object{.target = options.target,
                              .threads = options.threads,
                              .cache = options.cache_directory.empty() ? nullptr : &cache};
-  KILN_ASSIGN_OR_RETURN(const std::string bytes, EmitLibrary(program, object, "libcase.so"));
   KILN_ASSIGN_OR_RETURN(const auto folder, TemporaryFolder::Create());
   const std::string path = folder->path() + "/libcase.so";
-  KILN_RETURN_IF_ERROR(WriteText(path, bytes));
+  KILN_RETURN_IF_ERROR(EmitLibrary(program, object, "libcase.so", path));
   KILN_ASSIGN_OR_RETURN(const CompiledFunction function, LoadFunction(path, "forward"));
   return RunFunction(function, inputs);
 }
@@ -94,7 +94,7 @@ StatusOr<Executor> ChooseExecutor(const CheckOptions& options, const Globals& gl
   compile.threads = 1;  // the cases themselves run side by side
   const auto execute = options.library ? ExecuteLibrary : ExecuteJit;
   return Executor([=](std::unique_ptr<Module> module, const std::vector<Tensor>& inputs) {
-    return execute(*module, inputs, compile);
+    return execute(std::move(module), inputs, compile);
   });
 }
 

@@ -34,16 +34,19 @@ std::string HeaderPath(const CompileCommandOptions& options) {
   return std::filesystem::path(options.output).replace_extension(".h").string();
 }
 
-StatusOr<std::string> Emit(const Program& program, const CompileCommandOptions& options,
-                           const CompileOptions& compile) {
+Status Emit(Program& program, const CompileCommandOptions& options, const CompileOptions& compile) {
+  if (options.emit == "llvm" || options.emit == "asm") {
+    const CodeForm form = options.emit == "llvm" ? CodeForm::kLlvmIr : CodeForm::kAssembly;
+    KILN_ASSIGN_OR_RETURN(const std::string text, EmitText(program, compile.target, form));
+    return WriteText(options.output, text);
+  }
   const ObjectCache cache(compile.cache_directory);
   const ObjectOptions object{.target = compile.target,
                              .threads = compile.threads,
                              .cache = compile.cache_directory.empty() ? nullptr : &cache};
-  if (options.emit == "llvm") return EmitText(program, compile.target, CodeForm::kLlvmIr);
-  if (options.emit == "asm") return EmitText(program, compile.target, CodeForm::kAssembly);
-  if (options.emit == "obj") return EmitObject(program, object);
-  return EmitLibrary(program, object, std::filesystem::path(options.output).filename().string());
+  if (options.emit == "obj") return EmitObject(program, object, options.output);
+  return EmitLibrary(program, object, std::filesystem::path(options.output).filename().string(),
+                     options.output);
 }
 
 /// What was written, for people or for machines.
@@ -71,7 +74,7 @@ void Report(const Program& program, const std::string& header, const CompileComm
 
 Status Compile(const CompileCommandOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
-  KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
+  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
   const std::string path = ModelFile(options.model);
   KILN_RETURN_IF_ERROR(InFile(path, SelectFunctions(*module, options.functions)));
   if (module->functions().empty()) return InvalidInput(path, ": there is no function to compile");
@@ -85,9 +88,12 @@ Status Compile(const CompileCommandOptions& options, const Globals& globals) {
     return InvalidInput(header, ": the header would overwrite the code; name one with --header");
   }
   Note(globals, StrCat("compiling for ", compile.target.cpu));
-  KILN_ASSIGN_OR_RETURN(const Program program, InFile(path, CompileToProgram(*module, compile)));
-  KILN_ASSIGN_OR_RETURN(const std::string bytes, InFile(path, Emit(program, options, compile)));
-  KILN_RETURN_IF_ERROR(WriteText(options.output, bytes));
+  KILN_ASSIGN_OR_RETURN(Program program,
+                        InFile(path, CompileToProgram(std::move(module), compile)));
+  if (const Status status = Emit(program, options, compile); !status.ok()) {
+    const bool in_output = Message(status).starts_with(options.output + ":");
+    return in_output ? status : InFile(path, status);
+  }
   if (!header.empty()) {
     KILN_RETURN_IF_ERROR(WriteText(header, EmitHeader(program, LibraryPrefix(options.output))));
   }
@@ -119,6 +125,7 @@ void AddCompileCommand(CLI::App& app, const Globals& globals, Action& action) {
       ->delimiter(',')
       ->type_name("A,B");
   AddCompileFlags(*command, options->compile);
+  AddMemoryFlag(*command, options->compile);
   command->callback([options, &globals, &action] {
     action = [=, &globals] { return Compile(*options, globals); };
   });

@@ -56,19 +56,20 @@ Status RunPasses(Module& module, const DumpOptions& options, CompileOptions comp
   return options.html.empty() ? OkStatus() : WriteText(options.html, report.Page());
 }
 
-StatusOr<std::string> ProgramText(const Module& module, const DumpOptions& options,
+StatusOr<std::string> ProgramText(std::unique_ptr<Module> module, const DumpOptions& options,
                                   const CompileOptions& compile) {
-  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module, compile));
+  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(std::move(module), compile));
   if (options.stage == "loops") return KernelsText(program);
   if (options.stage == "memory") return MemoryText(program);
   const CodeForm form = options.stage == "llvm" ? CodeForm::kLlvmIr : CodeForm::kAssembly;
   return EmitText(program, compile.target, form);
 }
 
-Status DumpProgram(const Module& module, const DumpOptions& options,
+Status DumpProgram(std::unique_ptr<Module> module, const DumpOptions& options,
                    const CompileOptions& compile) {
-  KILN_ASSIGN_OR_RETURN(const std::string text,
-                        InFile(ModelFile(options.model), ProgramText(module, options, compile)));
+  KILN_ASSIGN_OR_RETURN(
+      const std::string text,
+      InFile(ModelFile(options.model), ProgramText(std::move(module), options, compile)));
   if (!options.output.empty()) return WriteText(options.output, text);
   PrintOut(text);
   return OkStatus();
@@ -76,21 +77,24 @@ Status DumpProgram(const Module& module, const DumpOptions& options,
 
 Status Dump(const DumpOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
-  KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
+  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
   if (!options.function.empty()) {
     KILN_RETURN_IF_ERROR(
         InFile(ModelFile(options.model), SelectFunctions(*module, {options.function})));
   }
   const bool import = options.stage == "import";
   const bool graph = options.stage.empty() || options.stage == "graph";
-  const std::unique_ptr<Module> optimized = module->Clone();
-  if (graph || options.HasReports()) {
-    KILN_RETURN_IF_ERROR(RunPasses(*optimized, options, compile));
+  if (graph || options.HasReports() || !options.dot.empty()) {
+    const std::unique_ptr<Module> optimized = module->Clone();
+    if (graph || options.HasReports()) {
+      KILN_RETURN_IF_ERROR(RunPasses(*optimized, options, compile));
+    }
+    const Module& shown = import ? *module : *optimized;
+    if (!options.dot.empty()) KILN_RETURN_IF_ERROR(WriteText(options.dot, ToDot(shown)));
+    if (graph) return DumpGraph(*optimized, options);
   }
-  const Module& shown = import ? *module : *optimized;
-  if (!options.dot.empty()) KILN_RETURN_IF_ERROR(WriteText(options.dot, ToDot(shown)));
-  if (import || graph) return DumpGraph(shown, options);
-  return DumpProgram(*module, options, compile);  // which runs the passes itself
+  if (import) return DumpGraph(*module, options);
+  return DumpProgram(std::move(module), options, compile);  // which runs the passes itself
 }
 
 }  // namespace

@@ -189,6 +189,16 @@ void AddCompileFlags(CLI::App& app, CompileFlags& flags) {
                "Neither read nor write the cache of compiled kernels ($XDG_CACHE_HOME/kiln)");
 }
 
+void AddMemoryFlag(CLI::App& app, CompileFlags& flags) {
+  app.add_option(
+         "--max-memory", flags.max_memory,
+         "Refuse a model that needs more than this to run, parameters, intermediates, inputs "
+         "and outputs together; 500M or 2G will do")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::PositiveNumber)
+      ->type_name("BYTES");
+}
+
 void AddTargetFlags(CLI::App& app, CompileFlags& flags) {
   app.add_option("--target", flags.triple,
                  "The LLVM triple to compile for, e.g. aarch64-linux-gnu [this machine's]")
@@ -215,6 +225,7 @@ StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globa
   options.schedule = !flags.no_schedule;
   options.winograd = flags.winograd;
   options.threads = globals.Threads();
+  options.max_memory = flags.max_memory;
   options.passes.rewrites.disabled = flags.disabled_rewrites;
   options.passes.rewrites.limit = flags.rewrite_limit;
   options.passes.verify_numbers = flags.verify_passes;

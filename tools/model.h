@@ -40,6 +40,7 @@ struct CompileFlags {
   bool no_schedule = false;
   bool no_cache = false;
   Winograd winograd = Winograd::kAuto;
+  int64_t max_memory = 0;  ///< bytes; 0: no limit
   std::string triple;
   std::string cpu;
   std::vector<std::string> disabled_rewrites;
@@ -51,6 +52,8 @@ struct CompileFlags {
 void AddPassFlags(CLI::App& app, CompileFlags& flags);
 /// Declares those and --no-optimize, --no-schedule, --no-cache.
 void AddCompileFlags(CLI::App& app, CompileFlags& flags);
+/// Declares --max-memory.
+void AddMemoryFlag(CLI::App& app, CompileFlags& flags);
 /// Declares --target and --cpu.
 void AddTargetFlags(CLI::App& app, CompileFlags& flags);
 

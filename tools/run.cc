@@ -25,6 +25,7 @@ struct Result {
 
 StatusOr<Result> RunCompiled(const CompiledFunction& function, std::span<const HostTensor> inputs,
                              const Globals& globals) {
+  Note(globals, "running in " + function.memory().ToString());
   ThreadPool pool(globals.Threads());
   KILN_ASSIGN_OR_RETURN(Session session, function.NewSession(pool.executor()));
   Result result{OutputsOf(*function.info), {}};
@@ -35,18 +36,19 @@ StatusOr<Result> RunCompiled(const CompiledFunction& function, std::span<const H
 StatusOr<Result> RunLibrary(const std::string& path, const RunOptions& options,
                             const Globals& globals) {
   if (options.reference) return InvalidInput(path, ": a library cannot be interpreted");
-  KILN_ASSIGN_OR_RETURN(const CompiledFunction function,
-                        InFile(path, LoadFunction(path, options.function)));
+  KILN_ASSIGN_OR_RETURN(
+      const CompiledFunction function,
+      InFile(path, LoadFunction(path, options.function, options.compile.max_memory)));
   KILN_ASSIGN_OR_RETURN(
       const std::vector<HostTensor> inputs,
       LoadInputs(path, options.input, InputsOf(*function.info), MissingInputs::kError));
   return InFile(path, RunCompiled(function, inputs, globals));
 }
 
-StatusOr<Result> RunModule(const std::string& path, const Module& module, const RunOptions& options,
-                           const Globals& globals) {
+StatusOr<Result> RunModule(const std::string& path, std::unique_ptr<Module> module,
+                           const RunOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const Graph* const graph,
-                        InFile(path, FindFunction(module, options.function)));
+                        InFile(path, FindFunction(*module, options.function)));
   // The inputs are checked before the compiler starts.
   KILN_RETURN_IF_ERROR(InFile(path, CheckMemory(InputsOf(*graph), OutputsOf(*graph))));
   KILN_ASSIGN_OR_RETURN(const std::vector<HostTensor> inputs,
@@ -59,16 +61,17 @@ StatusOr<Result> RunModule(const std::string& path, const Module& module, const 
   }
   Note(globals, "compiling");
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
-  KILN_ASSIGN_OR_RETURN(const CompiledFunction function,
-                        InFile(path, CompileFunction(module, options.function, compile)));
+  KILN_ASSIGN_OR_RETURN(
+      const CompiledFunction function,
+      InFile(path, CompileFunction(std::move(module), options.function, compile)));
   return InFile(path, RunCompiled(function, inputs, globals));
 }
 
 StatusOr<Result> RunModel(const RunOptions& options, const Globals& globals) {
   const std::string path = ModelFile(options.model);
   if (IsLibrary(options.model)) return RunLibrary(path, options, globals);
-  KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
-  return RunModule(path, *module, options, globals);
+  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
+  return RunModule(path, std::move(module), options, globals);
 }
 
 Status Run(const RunOptions& options, const Globals& globals) {
@@ -100,6 +103,7 @@ void AddRunCommand(CLI::App& app, const Globals& globals, Action& action) {
   command->add_flag("--reference", options->reference,
                     "Run the reference interpreter instead of compiled code");
   AddCompileFlags(*command, options->compile);
+  AddMemoryFlag(*command, options->compile);
   command->callback(
       [options, &globals, &action] { action = [=, &globals] { return Run(*options, globals); }; });
 }

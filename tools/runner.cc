@@ -29,11 +29,20 @@ StatusOr<Session> CompiledFunction::NewSession(const kiln_executor* executor) co
   return Session::Create(info, {executor, parameters, owner});
 }
 
-StatusOr<CompiledFunction> CompileFunction(const Module& module, const std::string& function,
+MemoryUse CompiledFunction::memory() const {
+  MemoryUse use{.parameters = static_cast<int64_t>(library->parameters_bytes),
+                .arena = static_cast<int64_t>(info->workspace_bytes)};
+  for (int32_t i = 0; i < info->num_inputs; ++i) use.interface += info->inputs[i].bytes;
+  for (int32_t i = 0; i < info->num_outputs; ++i) use.interface += info->outputs[i].bytes;
+  return use;
+}
+
+StatusOr<CompiledFunction> CompileFunction(std::unique_ptr<Module> module,
+                                           const std::string& function,
                                            const CompileOptions& options, CompileTimes* times) {
-  KILN_RETURN_IF_ERROR(FindFunction(module, function).status());
+  KILN_RETURN_IF_ERROR(FindFunction(*module, function).status());
   KILN_ASSIGN_OR_RETURN(std::shared_ptr<const Executable> executable,
-                        CompileForHost(module, options, times));
+                        CompileForHost(std::move(module), options, times));
   CompiledFunction compiled{executable, &executable->library(), nullptr, executable->parameters()};
   for (int32_t i = 0; i < compiled.library->num_functions; ++i) {
     if (compiled.library->functions[i].name == function) {
@@ -44,13 +53,18 @@ StatusOr<CompiledFunction> CompileFunction(const Module& module, const std::stri
   return InternalError("the function '", function, "' was not compiled");
 }
 
-StatusOr<CompiledFunction> LoadFunction(const std::string& path, const std::string& function) {
+StatusOr<CompiledFunction> LoadFunction(const std::string& path, const std::string& function,
+                                        int64_t max_memory) {
   KILN_ASSIGN_OR_RETURN(const std::shared_ptr<const Library> library, Library::Open(path));
   CompiledFunction loaded{library, &library->info(), library->info().functions, nullptr};
   if (library->info().num_functions != 1) {
     auto found = library->Function(function);
     if (!found.ok()) return Annotate(found.status(), path);
     loaded.info = *found;
+  }
+  if (max_memory > 0 && loaded.memory().total() > max_memory) {
+    return InvalidInput(path, ": @", loaded.info->name, " needs ", loaded.memory().ToString(),
+                        "; the limit is ", FormatMemory(max_memory));
   }
   return loaded;
 }

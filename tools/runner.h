@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/compile.h"
+#include "compiler/lower/memory_use.h"
 #include "ir/graph/graph.h"
 #include "ir/support/status.h"
 #include "runtime/abi/kiln.h"
@@ -24,15 +25,20 @@ struct CompiledFunction {
   const void* parameters = nullptr;  ///< null: the library's own
 
   StatusOr<Session> NewSession(const kiln_executor* executor) const;
+  /// What a run needs in memory.
+  MemoryUse memory() const;
 };
 
-/// Optimises a copy of `module` and compiles it for this process.
-StatusOr<CompiledFunction> CompileFunction(const Module& module, const std::string& function,
+/// Compiles `module` for this process.
+StatusOr<CompiledFunction> CompileFunction(std::unique_ptr<Module> module,
+                                           const std::string& function,
                                            const CompileOptions& options,
                                            CompileTimes* times = nullptr);
 
-/// Loads the library at `path`. A library with one function has it under any name.
-StatusOr<CompiledFunction> LoadFunction(const std::string& path, const std::string& function);
+/// Loads the library at `path`. A library with one function has it under any name. An error when
+/// the function needs more than `max_memory` bytes to run, unless that is 0.
+StatusOr<CompiledFunction> LoadFunction(const std::string& path, const std::string& function,
+                                        int64_t max_memory = 0);
 
 /// Runs `graph` with the reference interpreter.
 StatusOr<std::vector<HostTensor>> InterpretFunction(const Graph& graph,

@@ -3,41 +3,42 @@
 #include <set>
 
 #include "compiler/aot/link.h"
+#include "compiler/aot/parameter_object.h"
 #include "compiler/codegen/driver.h"
 
 namespace kiln {
 
 namespace {
 
-/// The objects of all kernels (each once, in program order) and the driver.
-StatusOr<std::vector<std::string>> AllObjects(const Program& program,
-                                              const ObjectOptions& options) {
-  KILN_ASSIGN_OR_RETURN(std::vector<KernelObject> kernels, CompileKernels(program, options));
-  std::vector<std::string> objects;
+/// A linker with all kernels (each once, in program order), the driver and the parameters.
+StatusOr<std::unique_ptr<Linker>> GatherObjects(Program& program, const ObjectOptions& options) {
+  KILN_ASSIGN_OR_RETURN(auto linker, Linker::Create());
+  KILN_ASSIGN_OR_RETURN(const std::vector<KernelObject> kernels, CompileKernels(program, options));
   std::set<std::string> seen;
   DriverOptions driver_options;
-  driver_options.embed_parameters = true;
-  for (KernelObject& kernel : kernels) {
+  driver_options.own_parameters = true;
+  for (const KernelObject& kernel : kernels) {
     driver_options.kernel_symbols.push_back(kernel.symbol);
-    if (seen.insert(kernel.symbol).second) objects.push_back(std::move(kernel.bytes));
+    if (seen.insert(kernel.symbol).second) KILN_RETURN_IF_ERROR(linker->Add(kernel.bytes));
   }
-  KILN_ASSIGN_OR_RETURN(std::string driver,
+  KILN_ASSIGN_OR_RETURN(const std::string driver,
                         CompileDriver(program, driver_options, options.target, CodeForm::kObject));
-  objects.push_back(std::move(driver));
-  return objects;
+  KILN_RETURN_IF_ERROR(linker->Add(driver));
+  KILN_RETURN_IF_ERROR(WriteParameterObject(program, driver, linker->AddFile()));
+  return linker;
 }
 
 }  // namespace
 
-StatusOr<std::string> EmitLibrary(const Program& program, const ObjectOptions& options,
-                                  const std::string& soname) {
-  KILN_ASSIGN_OR_RETURN(const std::vector<std::string> objects, AllObjects(program, options));
-  return LinkSharedLibrary(objects, soname, options.target);
+Status EmitLibrary(Program& program, const ObjectOptions& options, const std::string& soname,
+                   const std::string& output) {
+  KILN_ASSIGN_OR_RETURN(const auto linker, GatherObjects(program, options));
+  return linker->LinkSharedLibrary(soname, options.target, output);
 }
 
-StatusOr<std::string> EmitObject(const Program& program, const ObjectOptions& options) {
-  KILN_ASSIGN_OR_RETURN(const std::vector<std::string> objects, AllObjects(program, options));
-  return LinkRelocatable(objects);
+Status EmitObject(Program& program, const ObjectOptions& options, const std::string& output) {
+  KILN_ASSIGN_OR_RETURN(const auto linker, GatherObjects(program, options));
+  return linker->LinkRelocatable(output);
 }
 
 StatusOr<std::string> EmitText(const Program& program, const Target& target, CodeForm form) {

@@ -15,12 +15,13 @@
 
 namespace kiln {
 
-/// The bytes of an ELF shared library with the given SONAME.
-StatusOr<std::string> EmitLibrary(const Program& program, const ObjectOptions& options,
-                                  const std::string& soname);
+/// Writes an ELF shared library with the given SONAME to `output`. Takes the parameters' values out
+/// of `program`; all else stays.
+Status EmitLibrary(Program& program, const ObjectOptions& options, const std::string& soname,
+                   const std::string& output);
 
-/// The bytes of one relocatable object file that defines kiln_library().
-StatusOr<std::string> EmitObject(const Program& program, const ObjectOptions& options);
+/// Writes one relocatable object file that defines kiln_library(), likewise.
+Status EmitObject(Program& program, const ObjectOptions& options, const std::string& output);
 
 /// The LLVM IR or assembly of all kernels and the driver, one after another.
 StatusOr<std::string> EmitText(const Program& program, const Target& target, CodeForm form);

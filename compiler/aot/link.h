@@ -1,7 +1,10 @@
 // Linking object files with the LLD inside Kiln.
 #pragma once
 
+#include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compiler/schedule/target.h"
@@ -9,13 +12,39 @@
 
 namespace kiln {
 
-/// A shared library of `objects` (relocatable ELF files in memory). Undefined functions must be
-/// libm's or libc's memory functions; the library then names libm.so.6 or libc.so.6 as needed.
-/// Calls from several threads wait for each other: LLD has global state.
-StatusOr<std::string> LinkSharedLibrary(const std::vector<std::string>& objects,
-                                        const std::string& soname, const Target& target);
+/// Object files on their way to one output. They lie in a folder of their own for temporary files,
+/// which is gone with the linker.
+class Linker {
+ public:
+  static StatusOr<std::unique_ptr<Linker>> Create();
+  ~Linker();
+  Linker(const Linker&) = delete;
+  Linker& operator=(const Linker&) = delete;
 
-/// One relocatable object of all `objects`.
-StatusOr<std::string> LinkRelocatable(const std::vector<std::string>& objects);
+  /// Adds a relocatable ELF file held in memory.
+  Status Add(const std::string& object);
+  /// A path to which the caller writes an object file without undefined symbols before linking.
+  std::string AddFile();
+
+  /// Writes a shared library to `output`. Undefined functions must be libm's or libc's memory
+  /// functions; the library then names libm.so.6 or libc.so.6 as needed. Linkers on several threads
+  /// wait for each other: LLD has global state.
+  Status LinkSharedLibrary(const std::string& soname, const Target& target,
+                           const std::string& output);
+  /// Writes one relocatable object to `output`.
+  Status LinkRelocatable(const std::string& output);
+
+ private:
+  explicit Linker(std::string folder) : folder_(std::move(folder)) {}
+  std::string PathOf(const std::string& name) const { return folder_ + "/" + name; }
+  Status Write(const std::string& name, const std::string& bytes) const;
+  StatusOr<std::string> StubLibrary(const std::set<std::string>& symbols, const std::string& soname,
+                                    const Target& target) const;
+  Status Link(std::vector<std::string> arguments, const std::string& output) const;
+
+  std::string folder_;
+  std::vector<std::string> files_;
+  std::set<std::string> defined_, undefined_;  // symbols of the objects added so far
+};
 
 }  // namespace kiln

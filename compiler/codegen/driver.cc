@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "compiler/codegen/emit.h"
 #include "compiler/codegen/llvm_target.h"
@@ -17,13 +16,22 @@ namespace kiln {
 
 namespace {
 
-// Work below this many seconds (estimated) is not worth waking another thread for.
-constexpr double kSerialSeconds = 5e-6;
+// Handing a section to a thread that is awake takes about a microsecond, waking one that sleeps
+// some thirty. So a step stays on the caller when it takes less than the one, estimated, and all
+// steps do when the whole function takes not much more than the other.
+constexpr double kSerialStepSeconds = 5e-6;
+constexpr double kSerialFunctionSeconds = 100e-6;
 constexpr double kFlopsPerSecond = 5e10;
 constexpr double kBytesPerSecond = 1e10;
 
-bool WorthSplitting(const Step& step) {
-  return step.flops / kFlopsPerSecond + step.bytes / kBytesPerSecond > kSerialSeconds;
+double EstimatedSeconds(const Step& step) {
+  return step.flops / kFlopsPerSecond + step.bytes / kBytesPerSecond;
+}
+
+bool WorthThreads(const FunctionProgram& function) {
+  double seconds = 0;
+  for (const Step& step : function.steps) seconds += EstimatedSeconds(step);
+  return seconds > kSerialFunctionSeconds;
 }
 
 class DriverEmitter {
@@ -40,7 +48,7 @@ class DriverEmitter {
         f64_(builder_.getDoubleTy()) {}
 
   Status Emit() {
-    if (options_.embed_parameters) KILN_RETURN_IF_ERROR(EmitParameters());
+    if (options_.own_parameters) DeclareParameters();
     EmitCallSection();
     std::vector<llvm::Constant*> functions;
     for (const FunctionProgram& function : program_.functions) {
@@ -91,16 +99,14 @@ class DriverEmitter {
     return Table(rows, "tensors");
   }
 
-  Status EmitParameters() {
-    KILN_ASSIGN_OR_RETURN(const AlignedBytes block, ParameterBlock(program_));
-    auto* const data = llvm::ConstantDataArray::getRaw(llvm::StringRef(block.data(), block.size()),
-                                                       block.size(), builder_.getInt8Ty());
-    auto* const global =
-        new llvm::GlobalVariable(module_, data->getType(), /*isConstant=*/true,
-                                 llvm::GlobalValue::InternalLinkage, data, "kiln_parameters");
+  void DeclareParameters() {
+    auto* const global = new llvm::GlobalVariable(
+        module_, builder_.getInt8Ty(), /*isConstant=*/true, llvm::GlobalValue::ExternalLinkage,
+        /*Initializer=*/nullptr, kParametersSymbol);
+    global->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    global->setDSOLocal(true);
     global->setAlignment(llvm::Align(KILN_PARAMETERS_ALIGNMENT));
     parameters_ = global;
-    return OkStatus();
   }
 
   // --- code ------------------------------------------------------------------------------------
@@ -194,6 +200,7 @@ class DriverEmitter {
     if (parameters_ != nullptr) {
       block_ = builder_.CreateSelect(builder_.CreateIsNull(block_), parameters_, block_);
     }
+    split_ = WorthThreads(function);
     for (const Step& step : function.steps) {
       for (size_t i = 0; i < step.buffers.size(); ++i) {
         builder_.CreateStore(Address(step.buffers[i]),
@@ -213,7 +220,7 @@ class DriverEmitter {
       llvm::Function* task =
           Section(StrCat(options_.kernel_symbols[step.kernel], "_s", static_cast<int64_t>(s)));
       int64_t count = extents[s];
-      if (count != 1 && !WorthSplitting(step)) {
+      if (count != 1 && (!split_ || EstimatedSeconds(step) < kSerialStepSeconds)) {
         task = WholeSection(task, count);
         count = 1;
       }
@@ -274,6 +281,7 @@ class DriverEmitter {
   llvm::Value* outputs_ = nullptr;
   llvm::Value* block_ = nullptr;
   llvm::Value* workspace_ = nullptr;
+  bool split_ = false;  // whether any of its steps may go to several threads
 };
 
 }  // namespace
@@ -289,26 +297,24 @@ StatusOr<std::string> CompileDriver(const Program& program, const DriverOptions&
   return OptimizeAndWrite(module, *machine, form);
 }
 
-AlignedBytes::AlignedBytes(size_t size)
-    : bytes_(static_cast<char*>(
-          ::operator new[](std::max<size_t>(size, 1), std::align_val_t{kBufferAlignment}))),
-      size_(size) {
-  std::memset(bytes_.get(), 0, size);
-}
-
-void AlignedBytes::Free::operator()(char* bytes) const {
-  ::operator delete[](bytes, std::align_val_t{kBufferAlignment});
-}
-
-StatusOr<AlignedBytes> ParameterBlock(const Program& program) {
-  AlignedBytes block(static_cast<size_t>(program.parameters_bytes));
+Status CheckParametersKnown(const Program& program) {
   for (const ParameterSlot& slot : program.parameters) {
-    if (!slot.value.known()) {
-      return InvalidInput(slot.name.empty() ? "a constant" : "parameter '" + slot.name + "'", " (",
-                          slot.value.type().ToString(), ") has no value: its side file is missing");
-    }
+    if (slot.value.known()) continue;
+    return InvalidInput(slot.name.empty() ? "a constant" : "parameter '" + slot.name + "'", " (",
+                        slot.value.type().ToString(), ") has no value: its side file is missing");
+  }
+  return OkStatus();
+}
+
+StatusOr<Pages> TakeParameterBlock(Program& program) {
+  KILN_RETURN_IF_ERROR(CheckParametersKnown(program));
+  KILN_ASSIGN_OR_RETURN(
+      Pages block, Pages::Map(static_cast<uint64_t>(std::max<int64_t>(program.parameters_bytes, 1)),
+                              kBufferAlignment));
+  for (ParameterSlot& slot : program.parameters) {
     const std::span<const char> bytes = slot.value.bytes();
     if (!bytes.empty()) std::memcpy(block.data() + slot.offset, bytes.data(), bytes.size());
+    slot.value = Tensor::Unknown(slot.value.type(), "");
   }
   return block;
 }

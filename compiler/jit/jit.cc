@@ -17,10 +17,10 @@ Status ToStatus(llvm::Error error) {
 
 class OrcExecutable : public Executable {
  public:
-  static StatusOr<std::unique_ptr<Executable>> Make(const Program& program,
+  static StatusOr<std::unique_ptr<Executable>> Make(Program& program,
                                                     const ObjectOptions& options) {
     auto executable = std::make_unique<OrcExecutable>();
-    KILN_RETURN_IF_ERROR(executable->CopyParameters(program));
+    KILN_ASSIGN_OR_RETURN(executable->block_, TakeParameterBlock(program));
     KILN_RETURN_IF_ERROR(executable->Link(program, options));
     return executable;
   }
@@ -29,11 +29,6 @@ class OrcExecutable : public Executable {
   const void* parameters() const override { return block_.data(); }
 
  private:
-  Status CopyParameters(const Program& program) {
-    KILN_ASSIGN_OR_RETURN(block_, ParameterBlock(program));
-    return OkStatus();
-  }
-
   Status Link(const Program& program, const ObjectOptions& options) {
     auto jit = llvm::orc::LLJITBuilder().create();
     if (!jit) return ToStatus(jit.takeError());
@@ -67,13 +62,13 @@ class OrcExecutable : public Executable {
   }
 
   std::unique_ptr<llvm::orc::LLJIT> jit_;
-  AlignedBytes block_;
+  Pages block_;
   const kiln_library_info* library_ = nullptr;
 };
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Executable>> Jit(const Program& program, const ObjectOptions& options) {
+StatusOr<std::unique_ptr<Executable>> Jit(Program program, const ObjectOptions& options) {
   return OrcExecutable::Make(program, options);
 }
 

@@ -40,7 +40,8 @@ class Executable {
   virtual const void* parameters() const = 0;
 };
 
-/// Fails when a parameter's value is unknown, or when the target is not this machine's.
-StatusOr<std::unique_ptr<Executable>> Jit(const Program& program, const ObjectOptions& options);
+/// Fails when a parameter's value is unknown, or when the target is not this machine's. Takes the
+/// values out of `program`.
+StatusOr<std::unique_ptr<Executable>> Jit(Program program, const ObjectOptions& options);
 
 }  // namespace kiln

@@ -83,7 +83,7 @@ std::string MemoryTable(const FunctionProgram& function) {
 }
 
 StatusOr<std::string> Stages() {
-  KILN_ASSIGN_OR_RETURN(const auto module, SmallModel());
+  KILN_ASSIGN_OR_RETURN(auto module, SmallModel());
   std::string text = Fenced("Imported", Print(*module));
   CompileOptions options;
   KILN_ASSIGN_OR_RETURN(options.target, MakeTarget("x86_64-pc-linux-gnu", "x86-64-v4"));
@@ -97,7 +97,7 @@ StatusOr<std::string> Stages() {
     text += Fenced(StrCat("After ", pass), after);
   }
   options.passes.print_after.clear();
-  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(*module, options));
+  KILN_ASSIGN_OR_RETURN(const Program program, CompileToProgram(module->Clone(), options));
   size_t largest = 0;
   for (size_t i = 0; i < program.kernels.size(); ++i) {
     text += Fenced(StrCat("Kernel ", i, ", ", program.kernels[i].name, ", scheduled"),

@@ -33,7 +33,7 @@ TEST_P(OpCaseCodeTest, CodeAgreesWithTheInterpreter) {
   int compared = 0;
   testing_support::CompareOpCases(
       [&](const Module& module) -> StatusOr<testing_support::RunFunction> {
-        KILN_ASSIGN_OR_RETURN(auto compiled, CompileForHost(module, options));
+        KILN_ASSIGN_OR_RETURN(auto compiled, CompileForHost(module.Clone(), options));
         std::shared_ptr<const Executable> executable = std::move(compiled);
         return [executable, &pool](const std::string& name, const std::vector<Array>& inputs) {
           return testing_support::RunCompiled(*executable, name, inputs, pool.executor());

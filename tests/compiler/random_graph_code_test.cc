@@ -38,7 +38,7 @@ std::vector<Target> Targets() {
 std::optional<std::string> Wrong(const Module& module, const std::vector<Array>& inputs,
                                  const std::vector<Array>& expected,
                                  const CompileOptions& options) {
-  const auto executable = CompileForHost(module, options);
+  const auto executable = CompileForHost(module.Clone(), options);
   if (!executable.ok()) return StrCat("not compiled: ", Message(executable.status()));
   const auto outputs = testing_support::RunCompiled(**executable, "forward", inputs);
   if (!outputs.ok()) return StrCat("not run: ", Message(outputs.status()));
