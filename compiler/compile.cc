@@ -41,6 +41,16 @@ Status MakeOutputsRowMajor(Module& module) {
   return OkStatus();
 }
 
+StatusOr<Program> Lower(const Module& module, const CompileOptions& options) {
+  LowerOptions lower{.target = options.target, .schedule = options.schedule};
+  if (!options.tuning.active()) return LowerModule(module, lower);
+  KILN_ASSIGN_OR_RETURN(Tuner tuner, Tuner::Create(options.target, options.tuning));
+  lower.shape_of = [&tuner](const loop::Kernel& kernel) { return tuner.ShapeOf(kernel); };
+  KILN_ASSIGN_OR_RETURN(Program program, LowerModule(module, lower));
+  KILN_RETURN_IF_ERROR(tuner.Save());
+  return program;
+}
+
 }  // namespace
 
 std::vector<Pass> PassesFor(const CompileOptions& options) {
@@ -61,7 +71,7 @@ StatusOr<Program> CompileToProgram(std::unique_ptr<Module> module, const Compile
   KILN_RETURN_IF_ERROR(Optimize(*module, options));
   KILN_RETURN_IF_ERROR(MakeOutputsRowMajor(*module));
   watch.AddTo(&times->passes);
-  auto program = LowerModule(*module, {.target = options.target, .schedule = options.schedule});
+  auto program = Lower(*module, options);
   watch.AddTo(&times->lower);
   if (program.ok() && options.max_memory > 0) {
     KILN_RETURN_IF_ERROR(CheckMemoryUse(*program, options.max_memory));

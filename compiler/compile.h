@@ -7,6 +7,7 @@
 #include "compiler/jit/jit.h"
 #include "compiler/lower/program.h"
 #include "compiler/schedule/target.h"
+#include "compiler/tune/tuner.h"
 #include "ir/graph/graph.h"
 #include "ir/support/status.h"
 #include "passes/graph/graph_passes.h"
@@ -22,6 +23,7 @@ struct CompileOptions {
   int threads = 1;              ///< for compiling
   std::string cache_directory;  ///< of object files; empty: no cache
   int64_t max_memory = 0;       ///< refuse functions that need more bytes to run; 0: no limit
+  TuningOptions tuning;         ///< schedules that are measured, read or exported
   PassOptions passes;           ///< what to print, switch off, verify
 };
 

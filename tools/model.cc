@@ -185,6 +185,14 @@ void AddCompileFlags(CLI::App& app, CompileFlags& flags) {
                  "that become faster [auto]")
       ->transform(CLI::CheckedTransformer(kWinograd))
       ->type_name("off|2|4|auto");
+  app.add_flag("--tune", flags.tune,
+               "Measure a few register tiles for each kernel on this machine and use the fastest; "
+               "winners are kept in the cache");
+  app.add_option("--schedules", flags.schedules, "Use the register tiles that this file names")
+      ->type_name("FILE");
+  app.add_option("--export-schedules", flags.export_schedules,
+                 "Write the register tiles that were measured or read to this file")
+      ->type_name("FILE");
   app.add_flag("--no-cache", flags.no_cache,
                "Neither read nor write the cache of compiled kernels ($XDG_CACHE_HOME/kiln)");
 }
@@ -231,6 +239,10 @@ StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globa
   options.passes.verify_numbers = flags.verify_passes;
   options.passes.print = PrintOut;
   if (!flags.no_cache) options.cache_directory = ObjectCache::DefaultDirectory();
+  options.tuning = {.measure = flags.tune,
+                    .read_file = flags.schedules,
+                    .export_file = flags.export_schedules,
+                    .cache_folder = options.cache_directory};
   return options;
 }
 

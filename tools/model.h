@@ -40,6 +40,9 @@ struct CompileFlags {
   bool no_schedule = false;
   bool no_cache = false;
   Winograd winograd = Winograd::kAuto;
+  bool tune = false;
+  std::string schedules;
+  std::string export_schedules;
   int64_t max_memory = 0;  ///< bytes; 0: no limit
   std::string triple;
   std::string cpu;

@@ -51,7 +51,7 @@ class ProgramBuilder {
     const auto [it, inserted] =
         kernels_.emplace(loop::ToString(kernel), static_cast<int>(program_.kernels.size()));
     if (inserted) {
-      loop::Kernel scheduled = options_.schedule ? Schedule(kernel, options_.target) : kernel;
+      KILN_ASSIGN_OR_RETURN(loop::Kernel scheduled, Scheduled(kernel));
       KILN_RETURN_IF_ERROR(Annotate(loop::Verify(scheduled), kernel.name));
       program_.kernels.push_back(std::move(scheduled));
     }
@@ -75,6 +75,15 @@ class ProgramBuilder {
   Program& program() { return program_; }
 
  private:
+  StatusOr<loop::Kernel> Scheduled(const loop::Kernel& kernel) const {
+    if (!options_.schedule) return kernel;
+    std::optional<TileShape> shape;
+    if (options_.shape_of) {
+      KILN_ASSIGN_OR_RETURN(shape, options_.shape_of(kernel));
+    }
+    return Schedule(kernel, options_.target, shape ? &*shape : nullptr);
+  }
+
   const Module& module_;
   const LowerOptions& options_;
   Program program_;
