@@ -5,7 +5,7 @@
 //
 // With a kernel of r x r a tile reads, and is multiplied in, s x s places, s = m + r - 1. There are
 // F(2x2, 3x3), whose interpolation points are 0, 1, -1 and infinity, and F(4x4, 3x3) and
-// F(2x2, 5x5), which share 0, 1, -1, 2, -2 and infinity.
+// F(2x2, 5x5), which share 0, 3/4, -3/4, 3/2, -3/2 and infinity.
 #pragma once
 
 #include "ir/graph/tensor.h"

@@ -1,0 +1,87 @@
+// The accuracy of compiled Winograd convolutions, as docs/performance.md states it: the largest
+// error against a direct convolution in double precision, by the root mean square of the results.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compiler/codegen/target_info.h"
+#include "compiler/compile.h"
+#include "ir/eval/interpreter.h"
+#include "ir/graph/builder.h"
+#include "tests/compiler/compiled_run.h"
+#include "tests/support/arrays.h"
+
+namespace kiln {
+namespace {
+
+struct Convolution {
+  const char* name;
+  Winograd tiles;
+  int64_t inputs, outputs, extent, kernel;
+};
+
+/// A function of one padded convolution with constant weights: He-normal in scale, so that results
+/// have the size of the inputs.
+std::unique_ptr<Module> MakeModule(const Convolution& c) {
+  auto module = std::make_unique<Module>();
+  Graph* const graph = module->AddFunction("forward");
+  Builder builder(graph);
+  const TensorType x_type{ElementType::kF32, {1, c.inputs, c.extent, c.extent}};
+  const TensorType w_type{ElementType::kF32, {c.outputs, c.inputs, c.kernel, c.kernel}};
+  const double bound = std::sqrt(6.0 / static_cast<double>(c.inputs * c.kernel * c.kernel));
+  Op* const x = *builder.Input("x", x_type);
+  Op* const w = *builder.Constant(RandomArray(w_type, 1, "w", {-bound, bound}).ToTensor());
+  const std::vector<int64_t> ones = {1, 1}, pads = {c.kernel / 2, c.kernel / 2};
+  Op* const y = *builder.Make(
+      "conv", {x, w},
+      {{"strides", ones}, {"dilations", ones}, {"pads_low", pads}, {"pads_high", pads}});
+  graph->AddOutput("y", y);
+  return module;
+}
+
+class WinogradAccuracyTest : public testing::TestWithParam<Convolution> {};
+
+TEST_P(WinogradAccuracyTest, ErrorIsBounded) {
+  const auto module = MakeModule(GetParam());
+  const Graph& graph = *module->FindFunction("forward");
+  const std::vector<Array> inputs = RandomInputs(graph, 5);
+  const auto expected = Interpret(graph, inputs);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  const auto target = HostTarget();
+  ASSERT_TRUE(target.ok()) << target.status();
+  const CompileOptions options{.target = *target, .winograd = GetParam().tiles};
+
+  const auto optimized = module->Clone();
+  ASSERT_TRUE(Optimize(*optimized, options).ok());
+  int winograd = 0;
+  for (const auto& op : optimized->FindFunction("forward")->ops()) {
+    winograd += op->Is("winograd_conv");
+  }
+  EXPECT_EQ(winograd, 1);
+
+  const auto executable = CompileForHost(module->Clone(), options);
+  ASSERT_TRUE(executable.ok()) << executable.status();
+  const auto actual = testing_support::RunCompiled(**executable, "forward", inputs);
+  ASSERT_TRUE(actual.ok()) << actual.status();
+  double worst = 0, squares = 0;
+  const auto count = static_cast<size_t>((*expected)[0].count());
+  for (size_t i = 0; i < count; ++i) {
+    const double e = (*expected)[0].floats[i];
+    worst = std::max(worst, std::abs((*actual)[0].floats[i] - e));
+    squares += e * e;
+  }
+  const double error = worst / std::sqrt(squares / static_cast<double>(count));
+  RecordProperty("error", std::to_string(error));
+  EXPECT_LE(error, 2e-5);
+  EXPECT_GT(error, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, WinogradAccuracyTest,
+                         testing::Values(Convolution{"Tile2", Winograd::kTile2, 128, 64, 28, 3},
+                                         Convolution{"Tile4", Winograd::kTile4, 128, 64, 28, 3},
+                                         Convolution{"Tile4Deep", Winograd::kTile4, 512, 32, 14, 3},
+                                         Convolution{"Kernel5", Winograd::kTile2, 96, 64, 27, 5}),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace kiln
