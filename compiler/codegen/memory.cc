@@ -111,7 +111,8 @@ llvm::Value* TileEmitter::EvalLoad(const ExprNode& node) { return EvalLoadOr(nod
 
 llvm::Value* TileEmitter::EvalLoadOr(const ExprNode& node, const ExprNode* otherwise) {
   const ExprNode zero{.kind = ExprKind::kConst, .type = node.type};
-  if (otherwise == nullptr) otherwise = &zero;
+  const bool any_value = otherwise == nullptr;
+  if (any_value) otherwise = &zero;
   const Condition condition = IsInBounds(node) ? Condition{} : ConditionOf(guard_);
   // A buffer without elements is only loaded from where the guard is false.
   if (condition.kind == Condition::kNever || ElementCount(node.buffer->shape) == 0) {
@@ -127,7 +128,9 @@ llvm::Value* TileEmitter::EvalLoadOr(const ExprNode& node, const ExprNode* other
   }
   address.pointer = PlainPointer(base, parts);
   llvm::Value* const value = LoadFrom(node, address, condition.value);
-  return uniform ? ops_.Select(condition.value, value, ops_.Constant(*otherwise)) : value;
+  // A guard around this load's own may vary by lane, and masked lanes read as zero.
+  const bool choose = uniform || (condition.kind == Condition::kByLane && !any_value);
+  return choose ? ops_.Select(condition.value, value, ops_.Constant(*otherwise)) : value;
 }
 
 llvm::Value* TileEmitter::LoadFrom(const ExprNode& node, const Address& address,

@@ -460,6 +460,21 @@ TEST_P(Codegen, GuardedLoadsOfStorageTypes) {
   }
 }
 
+/// Rows that are pooled with padding, in a block of lanes that the channels do not fill.
+TEST_P(Codegen, PaddedPoolInPartialBlock) {
+  const Buffer x = MakeBuffer("x", F32, {6, 5}), y = MakeBuffer("y", F32, {6, 8});
+  const Var row = MakeVar("row", 6), lane = MakeVar("lane", 8), k = MakeVar("k", 3);
+  const Expr from = Expr(row) + k - 1, inside = And(Ge(from, 0), Lt(from, 6));
+  const Expr tap = Select(inside, Load(x, {from, lane}), NeutralElement(ReduceOp::kMax, F32));
+  const Expr value = Select(Lt(lane, 5), Reduce(ReduceOp::kMax, {k}, tap), F(0));
+  for (const LoopKind kind : {LoopKind::kSerial, LoopKind::kUnroll}) {
+    Check({"pool",
+           {x},
+           {y},
+           For(row, kind, For(lane, LoopKind::kVector, Store(y, {row, lane}, value)))});
+  }
+}
+
 TEST_P(Codegen, GathersStridesAndScatters) {
   const Buffer x = MakeBuffer("x", F32, {40, 6}), index = MakeBuffer("i", ElementType::kI32, {25});
   const Buffer y = MakeBuffer("y", F32, {25}), t = MakeBuffer("t", F32, {6, 40});
