@@ -20,6 +20,10 @@ StatusOr<Op*> TryRule(const RewriteRule& rule, Op* op, PassContext& context) {
     return Annotate(replacement.status(), StrCat("rule ", rule.name, " on ", Describe(*op)));
   }
   if (*replacement == nullptr || *replacement == op) return kNoMatch;
+  if ((*replacement)->type().layout != op->type().layout) {  // laws speak of logical values
+    replacement = site.b().Make("relayout", {*replacement}, {{"layout", op->type().layout}});
+    KILN_RETURN_IF_ERROR(replacement.status());
+  }
   if ((*replacement)->type() != op->type()) {
     return InternalError("rule ", rule.name, " turned ", Describe(*op), " of type ",
                          op->type().ToString(), " into ", (*replacement)->type().ToString());
