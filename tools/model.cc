@@ -56,6 +56,7 @@ StatusOr<std::unique_ptr<Module>> Import(const ModelOptions& options) {
   ImportOptions import;
   import.format = options.format;
   import.batch = options.batch;
+  import.param_seed = options.param_seed;
   for (const std::string& text : options.shapes) {
     std::string name;
     Shape shape;

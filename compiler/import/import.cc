@@ -17,8 +17,9 @@ struct Format {
   std::string name;
   /// Whether a file that holds these bytes is of this format.
   bool (*detect)(std::span<const char> bytes);
-  StatusOr<std::unique_ptr<Module>> (*import)(const std::string& path,
+  StatusOr<std::unique_ptr<Module>> (*import)(const std::vector<std::string>& paths,
                                               const ImportOptions& options);
+  size_t max_files;  ///< that one model of the format has
   /// Its operators; null for Kiln's own formats.
   std::vector<ImportableOp> (*operators)();
 };
@@ -40,19 +41,26 @@ bool DetectKir(std::span<const char> bytes) {
   return text.starts_with("module");
 }
 
-StatusOr<std::unique_ptr<Module>> ImportKir(const std::string& path, const ImportOptions&) {
-  return LoadKir(path);
+StatusOr<std::unique_ptr<Module>> ImportKir(const std::vector<std::string>& paths,
+                                            const ImportOptions&) {
+  return LoadKir(paths[0]);
 }
 
-StatusOr<std::unique_ptr<Module>> ImportKiln(const std::string& path, const ImportOptions&) {
-  return LoadNative(path);
+StatusOr<std::unique_ptr<Module>> ImportKiln(const std::vector<std::string>& paths,
+                                             const ImportOptions&) {
+  return LoadNative(paths[0]);
+}
+
+StatusOr<std::unique_ptr<Module>> ImportOnnxFiles(const std::vector<std::string>& paths,
+                                                  const ImportOptions& options) {
+  return ImportOnnxFile(paths[0], options);
 }
 
 const std::vector<Format>& Formats() {
   static const auto* const formats = new std::vector<Format>{
-      {"kir", DetectKir, ImportKir, nullptr},
-      {"kiln", DetectKiln, ImportKiln, nullptr},
-      {"onnx", DetectOnnx, ImportOnnxFile, OnnxOperators},
+      {"kir", DetectKir, ImportKir, 1, nullptr},
+      {"kiln", DetectKiln, ImportKiln, 1, nullptr},
+      {"onnx", DetectOnnx, ImportOnnxFiles, 1, OnnxOperators},
   };
   return *formats;
 }
@@ -93,10 +101,11 @@ StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& pa
                                               const ImportOptions& options) {
   if (paths.empty()) return InvalidInput("no model file is given");
   KILN_ASSIGN_OR_RETURN(const Format* const format, FindFormat(paths[0], options.format));
-  if (paths.size() > 1) {
-    return InvalidInput(paths[1], ": a model of format ", format->name, " is one file");
+  if (paths.size() > format->max_files) {
+    return InvalidInput(paths[format->max_files], ": a model of format ", format->name, " is ",
+                        format->max_files == 1 ? "one file" : "two files");
   }
-  return format->import(paths[0], options);
+  return format->import(paths, options);
 }
 
 }  // namespace kiln

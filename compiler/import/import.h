@@ -22,6 +22,12 @@ struct ImportOptions {
   /// shape of a Reshape). The input stays in the signature; the module is then good for this value
   /// only, and its metadata entry "specialised" names the input.
   std::map<std::string, Tensor> known_inputs;
+  /// Fills weights that the model's files lack, by the model's own fillers where it has such, from
+  /// this seed. Without it they stay unknown.
+  std::optional<uint64_t> param_seed;
+  /// The graph that is trained is wanted, where the format tells it from the one that is used
+  /// (Caffe's phases).
+  bool training = false;
   /// The name of a format (see ImportFormats); empty: told from the content.
   std::string format;
 };

@@ -4,7 +4,10 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
+#include <set>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "ir/support/status.h"
 
@@ -20,6 +23,19 @@ struct WireLimits {
 /// Parses `bytes` (at most 2 GiB, protobuf's own limit) into `message`.
 Status ParseProtobuf(std::span<const char> bytes, google::protobuf::Message* message,
                      const WireLimits& limits = {});
+
+/// The same for protobuf's text form. Fields that the schema does not have are passed over and
+/// named in `unknown`, "line 7: message T has no field 'f'".
+Status ParseProtobufText(std::span<const char> bytes, google::protobuf::Message* message,
+                         std::vector<std::string>* unknown, const WireLimits& limits = {});
+
+/// The names of the fields at the top of a text message, as far as `bytes` look like one: for
+/// telling formats apart. At most 64.
+std::set<std::string> TopFieldsOfText(std::span<const char> bytes);
+
+/// Whether the front of `bytes` reads as a message of this type, all its fields known, of the right
+/// wire types, strings being text: for telling formats apart.
+bool LooksLike(const google::protobuf::Descriptor* type, std::span<const char> bytes);
 
 /// The head of one field on the wire.
 struct WireField {

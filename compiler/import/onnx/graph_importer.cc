@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/import/foreign/values.h"
 #include "compiler/import/onnx/node.h"
 #include "compiler/import/onnx/op_table.h"
 
@@ -71,12 +72,6 @@ std::string PartName(const NodeProto& node) {
   return SsaName(output + ".part");
 }
 
-std::string ParameterName(const Module& module, const std::string& name) {
-  std::string unique = name;
-  for (int i = 1; module.FindParameter(unique) != nullptr; ++i) unique = StrCat(name, "_", i);
-  return unique;
-}
-
 }  // namespace
 
 Value* Scope::Find(const std::string& name) {
@@ -95,7 +90,7 @@ StatusOr<Op*> GraphImporter::ToOp(Value* value) {
     return value->op;
   }
   Module* const module = builder_.graph()->module();
-  Parameter parameter{ParameterName(*module, value->name), value->tensor};
+  Parameter parameter{UniqueParameterName(*module, value->name), value->tensor};
   parameter.trainable = IsFloat(value->tensor.type().element);
   module->SetParameter(parameter);
   KILN_ASSIGN_OR_RETURN(value->op, builder_.Parameter(parameter.name));

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "compiler/import/foreign/known_values.h"
 #include "compiler/import/import.h"
-#include "compiler/import/onnx/known_values.h"
 #include "compiler/import/onnx/model.h"
 #include "compiler/import/onnx/preflight.h"
 #include "compiler/import/onnx/tensor.h"

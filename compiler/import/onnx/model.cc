@@ -70,14 +70,6 @@ StatusOr<Opsets> ReadOpsets(
   return opsets;
 }
 
-std::string Printable(const std::string& name) {
-  std::string text = name;
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
 std::string NodeLabel(const NodeProto& node) {
   if (!node.name().empty()) return Printable(node.name());
   for (const std::string& name : node.output()) {

@@ -6,10 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "compiler/import/foreign/problems.h"
 #include "ir/support/status.h"
 #include "proto/onnx.pb.h"
 
 namespace kiln::onnx_import {
+
+using namespace foreign;  // what all readers share
 
 /// Versions by domain; ONNX's own domain is "".
 using Opsets = std::map<std::string, int64_t>;
@@ -21,8 +24,6 @@ std::string NormalDomain(const std::string& domain);
 StatusOr<Opsets> ReadOpsets(
     const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports);
 
-/// A name from a file as a message shows it: control characters are replaced.
-std::string Printable(const std::string& name);
 /// How messages call a node: its name, or that of its first result, or its operator.
 std::string NodeLabel(const onnx::NodeProto& node);
 

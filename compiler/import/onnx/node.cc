@@ -159,22 +159,4 @@ StatusOr<Op*> Node::Make(std::string_view kind, const std::vector<StatusOr<Op*>>
   return builder().Make(kind, operands, std::move(attributes));
 }
 
-StatusOr<int64_t> NormalAxis(int64_t axis, int64_t rank) {
-  if (axis < -rank || axis >= rank) {
-    return InvalidInput("axis ", axis, " is out of range for ", rank, " dimensions");
-  }
-  return axis < 0 ? axis + rank : axis;
-}
-
-StatusOr<std::vector<int64_t>> NormalAxes(std::vector<int64_t> axes, int64_t rank) {
-  for (int64_t& axis : axes) {
-    KILN_ASSIGN_OR_RETURN(axis, NormalAxis(axis, rank));
-  }
-  std::sort(axes.begin(), axes.end());
-  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) {
-    return InvalidInput("axes ", FormatInts(axes), " name one axis twice");
-  }
-  return axes;
-}
-
 }  // namespace kiln::onnx_import

@@ -94,9 +94,4 @@ class Node {
   int opset_;
 };
 
-/// `axis` from -rank .. rank-1 as 0 .. rank-1.
-StatusOr<int64_t> NormalAxis(int64_t axis, int64_t rank);
-/// The same for several, sorted; no axis twice.
-StatusOr<std::vector<int64_t>> NormalAxes(std::vector<int64_t> axes, int64_t rank);
-
 }  // namespace kiln::onnx_import

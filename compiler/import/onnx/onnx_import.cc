@@ -3,6 +3,7 @@
 #include <set>
 
 #include "compiler/import/external_file.h"
+#include "compiler/import/foreign/values.h"
 #include "compiler/import/onnx/graph_importer.h"
 #include "compiler/import/onnx/model.h"
 #include "compiler/import/onnx/op_table.h"
@@ -15,18 +16,6 @@ namespace kiln {
 namespace {
 
 using onnx::ModelProto;
-
-void EraseUnusedParameters(Module* module, const Graph& graph) {
-  std::set<std::string> used;
-  for (const auto& op : graph.ops()) {
-    if (op->Is("parameter")) used.insert(op->String("name"));
-  }
-  std::vector<std::string> unused;
-  for (const auto& [name, parameter] : module->parameters()) {
-    if (!used.contains(name)) unused.push_back(name);
-  }
-  for (const std::string& name : unused) module->EraseParameter(name);
-}
 
 void SetMetadata(Module* module, const ModelProto& model, const std::set<std::string>& inputs) {
   if (!model.graph().name().empty()) module->name = model.graph().name();
@@ -81,8 +70,7 @@ StatusOr<std::unique_ptr<Module>> ImportParsed(ModelProto model,
   Graph* const graph = module->AddFunction("forward");
   onnx_import::GraphImporter importer(graph, options, functions, std::move(external_data));
   KILN_RETURN_IF_ERROR(importer.Import(model.mutable_graph(), opsets));
-  graph->EraseDeadOps();
-  EraseUnusedParameters(module.get(), *graph);
+  foreign::EraseUnused(graph);
   SetMetadata(module.get(), model, importer.used_inputs());
   return module;
 }
@@ -112,9 +100,7 @@ StatusOr<std::unique_ptr<Module>> ImportOnnxFile(const std::string& path,
   KILN_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
   auto module = ImportMapped(std::move(file), FolderOf(path), options);
   if (module.ok()) return module;
-  std::vector<std::string> lines = StrSplit(Message(module.status()), '\n');
-  for (std::string& line : lines) line = StrCat(path, ": ", line);
-  return Status(module.status().code(), StrJoin(lines, "\n"));
+  return foreign::InEveryLine(path, module.status());
 }
 
 }  // namespace kiln

@@ -9,18 +9,19 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/import/foreign/problems.h"
 #include "ir/support/status.h"
 #include "proto/onnx.pb.h"
 
 namespace kiln::onnx_import {
+
+using namespace foreign;  // what all readers share
 
 class Node;
 
 /// The newest operator set that has been read against the table. An operator that has changed
 /// since what its handler knows says so in `last`.
 inline constexpr int kLatestOpset = 27;
-inline constexpr int kAny = 1 << 20;  ///< no limit on the number of operands or results
-
 /// An attribute that an operator may have, from opset `first` to `last`.
 struct AttributeSpec {
   std::string name;
@@ -41,11 +42,6 @@ AttributeSpec Body(std::string name);  ///< a subgraph
 AttributeSpec Required(AttributeSpec spec);
 AttributeSpec Since(int first, AttributeSpec spec);
 AttributeSpec Until(int last, AttributeSpec spec);
-
-struct Arity {
-  int min;
-  int max;
-};
 
 struct OnnxOp {
   std::string name;

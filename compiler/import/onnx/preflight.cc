@@ -14,22 +14,12 @@ using onnx::AttributeProto;
 using onnx::GraphProto;
 using onnx::NodeProto;
 
-constexpr size_t kMaxLines = 500;
-
 const char* AttributeTypeName(int type) {
   static constexpr const char* kNames[] = {"undefined",      "float",   "int",    "string",
                                            "tensor",         "graph",   "floats", "ints",
                                            "strings",        "tensors", "graphs", "sparse tensor",
                                            "sparse tensors", "type",    "types"};
   return type >= 0 && type < static_cast<int>(std::size(kNames)) ? kNames[type] : "unknown";
-}
-
-Status CheckCount(const char* what, int found, const Arity& allowed) {
-  if (found >= allowed.min && found <= allowed.max) return OkStatus();
-  return InvalidInput("has ", found, " ", what, ", expected ", allowed.min,
-                      allowed.max == allowed.min ? std::string()
-                      : allowed.max == kAny      ? std::string(" or more")
-                                                 : StrCat(" to ", allowed.max));
 }
 
 Status CheckAttribute(const OnnxOp& op, const AttributeProto& attribute, int64_t opset) {
@@ -163,22 +153,6 @@ class Walk {
 };
 
 }  // namespace
-
-void ProblemList::Add(const std::string& node, const Status& status) {
-  all_unsupported_ &= status.code() == absl::StatusCode::kUnimplemented;
-  if (lines_.size() >= kMaxLines) {
-    ++left_out_;
-    return;
-  }
-  lines_.push_back(node.empty() ? Message(status) : StrCat(node, ": ", Message(status)));
-}
-
-Status ProblemList::ToStatus() const {
-  if (lines_.empty()) return OkStatus();
-  std::string message = StrJoin(lines_, "\n");
-  if (left_out_ > 0) message += StrCat("\nand ", left_out_, " more");
-  return all_unsupported_ ? Unsupported(message) : InvalidInput(message);
-}
 
 int AttributeType(const AttributeProto& attribute) {
   if (attribute.type() != AttributeProto::UNDEFINED) return attribute.type();

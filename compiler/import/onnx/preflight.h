@@ -1,26 +1,12 @@
 // Preflight: everything in a model that is not supported, found before anything is built.
 #pragma once
 
+#include "compiler/import/foreign/problems.h"
 #include "compiler/import/onnx/model.h"
 #include "ir/support/status.h"
 #include "proto/onnx.pb.h"
 
 namespace kiln::onnx_import {
-
-/// Problems found, one line each, "NODE: reason".
-class ProblemList {
- public:
-  /// `status` must be an error. A list in which everything is Unimplemented stays Unimplemented.
-  void Add(const std::string& node, const Status& status);
-  bool empty() const { return lines_.empty(); }
-  /// OK when there are none.
-  Status ToStatus() const;
-
- private:
-  std::vector<std::string> lines_;
-  int64_t left_out_ = 0;
-  bool all_unsupported_ = true;
-};
 
 /// Walks all nodes, those of subgraphs and of called functions included, and checks operators,
 /// versions, attributes (names, types, presence), operand counts and element types.

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
 
 namespace kiln::onnx_import {

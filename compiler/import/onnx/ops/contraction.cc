@@ -1,36 +1,11 @@
 // Sums of products: MatMul, Gemm, Conv, ConvTranspose.
 #include "compiler/import/onnx/ops/contraction.h"
 
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 #include "compiler/import/onnx/ops/window.h"
 
 namespace kiln::onnx_import {
-
-StatusOr<Op*> MatMulNumpy(Builder& b, Op* left, Op* right) {
-  if (Rank(left) == 0 || Rank(right) == 0) {
-    return InvalidInput("MatMul needs at least one dimension, found ", left->type().ToString(),
-                        " and ", right->type().ToString());
-  }
-  const bool row = Rank(left) == 1;
-  const bool column = Rank(right) == 1;
-  KILN_ASSIGN_OR_RETURN(Op* const a, row ? b.Reshape(left, {1, left->shape()[0]}) : left);
-  KILN_ASSIGN_OR_RETURN(Op* const c, column ? b.Reshape(right, {right->shape()[0], 1}) : right);
-  KILN_ASSIGN_OR_RETURN(Op* const product, b.Make("matmul", {a, c}));
-  Shape shape = product->shape();
-  if (column) shape.pop_back();
-  if (row) shape.erase(shape.end() - (column ? 1 : 2));
-  return b.Reshape(product, shape);
-}
-
-StatusOr<Op*> AddBias(Builder& b, const StatusOr<Op*>& y, const StatusOr<Op*>& bias) {
-  if (!y.ok() || !bias.ok()) return y.ok() ? bias : y;
-  if ((*bias)->shape() != Shape{(*y)->shape()[1]}) {
-    return InvalidInput("the bias must be [", (*y)->shape()[1], "], found ",
-                        (*bias)->type().ToString());
-  }
-  return b.Add(y, AlongAxis(b, bias, 0, Rank(*y) - 1));
-}
 
 StatusOr<Window> ReadConvWindow(Node& n, const TensorType& x, const TensorType& w) {
   KILN_ASSIGN_OR_RETURN(const Shape spatial, SpatialShape(x));

@@ -1,6 +1,6 @@
 // Data movement by indices that are values of the graph: gathers, scatters, one-hot.
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 
 namespace kiln::onnx_import {
 

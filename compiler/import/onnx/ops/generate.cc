@@ -2,9 +2,9 @@
 #include <cmath>
 #include <numbers>
 
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/graph_importer.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 
 namespace kiln::onnx_import {
 

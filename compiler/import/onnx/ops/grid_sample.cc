@@ -1,6 +1,6 @@
 // GridSample: reads an image at the points that a grid names, in units of -1 .. 1.
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 
 namespace kiln::onnx_import {
 

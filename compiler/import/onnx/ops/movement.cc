@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 
 namespace kiln::onnx_import {
 

@@ -1,6 +1,6 @@
 // Normalisations: softmax and its kin, batch, layer, instance and group normalisation, LRN.
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 #include "compiler/import/onnx/ops/window.h"
 
 namespace kiln::onnx_import {

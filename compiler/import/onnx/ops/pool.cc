@@ -1,6 +1,6 @@
 // Pools: a reduction over a sliding window or over all spatial dimensions.
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 #include "compiler/import/onnx/ops/window.h"
 
 namespace kiln::onnx_import {

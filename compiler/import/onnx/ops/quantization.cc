@@ -1,6 +1,6 @@
 // Integers that stand for real numbers: real = (integer - zero point) * scale.
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 #include "compiler/import/onnx/ops/contraction.h"
 
 namespace kiln::onnx_import {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 
 namespace kiln::onnx_import {
 

@@ -1,6 +1,6 @@
 // Reductions over axes, and what else runs along an axis: arg-max, top-k, cumulative sums.
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
-#include "compiler/import/onnx/ops/build.h"
 
 namespace kiln::onnx_import {
 

@@ -2,6 +2,7 @@
 // shape is known when compiling.
 #include <algorithm>
 
+#include "compiler/import/foreign/build.h"
 #include "compiler/import/onnx/node.h"
 #include "compiler/import/onnx/tensor.h"
 

@@ -11,7 +11,7 @@
 #include "ir/graph/tensor.h"
 #include "ir/support/status.h"
 
-namespace kiln::onnx_import {
+namespace kiln::foreign {
 
 class KnownValues {
  public:
@@ -44,4 +44,4 @@ class KnownValues {
   int64_t computed_elements_ = 0;
 };
 
-}  // namespace kiln::onnx_import
+}  // namespace kiln::foreign

@@ -1,4 +1,4 @@
-#include "compiler/import/onnx/known_values.h"
+#include "compiler/import/foreign/known_values.h"
 
 #include <vector>
 
@@ -6,7 +6,7 @@
 #include "ir/eval/interpreter.h"
 #include "ir/graph/op_def.h"
 
-namespace kiln::onnx_import {
+namespace kiln::foreign {
 
 namespace {
 
@@ -46,7 +46,9 @@ KnownValues::Entry KnownValues::Evaluate(const Op* op, const Memo& memo, Inputs 
   if (op->Is("input")) return EvaluateInput(op, inputs);
   if (op->Is("constant")) return {op->Constant("value"), {}};
   if (op->Is("parameter")) {
-    return {op->graph()->module()->FindParameter(op->String("name"))->value, {}};
+    const Tensor& value = op->graph()->module()->FindParameter(op->String("name"))->value;
+    if (!value.known()) return {Unsupported("depends on weights that the model lacks"), {}};
+    return {value, {}};
   }
   Entry entry{Tensor(), {}};
   std::vector<Tensor> operands;
@@ -86,4 +88,4 @@ StatusOr<Tensor> KnownValues::Find(const Op* op, Inputs inputs) {
   return entry.value;
 }
 
-}  // namespace kiln::onnx_import
+}  // namespace kiln::foreign
