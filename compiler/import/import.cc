@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "compiler/import/caffe/caffe_import.h"
 #include "compiler/import/kiln/native.h"
 #include "compiler/import/onnx/onnx_import.h"
 #include "ir/graph/kir_file.h"
@@ -60,6 +61,7 @@ const std::vector<Format>& Formats() {
   static const auto* const formats = new std::vector<Format>{
       {"kir", DetectKir, ImportKir, 1, nullptr},
       {"kiln", DetectKiln, ImportKiln, 1, nullptr},
+      {"caffe", DetectCaffe, ImportCaffeFiles, 2, CaffeOperators},
       {"onnx", DetectOnnx, ImportOnnxFiles, 1, OnnxOperators},
   };
   return *formats;
