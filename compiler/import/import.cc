@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "compiler/import/caffe/caffe_import.h"
+#include "compiler/import/caffe2/caffe2_import.h"
 #include "compiler/import/kiln/native.h"
 #include "compiler/import/onnx/onnx_import.h"
 #include "ir/graph/kir_file.h"
@@ -62,6 +63,7 @@ const std::vector<Format>& Formats() {
       {"kir", DetectKir, ImportKir, 1, nullptr},
       {"kiln", DetectKiln, ImportKiln, 1, nullptr},
       {"caffe", DetectCaffe, ImportCaffeFiles, 2, CaffeOperators},
+      {"caffe2", DetectCaffe2, ImportCaffe2Files, 2, Caffe2Operators},
       {"onnx", DetectOnnx, ImportOnnxFiles, 1, OnnxOperators},
   };
   return *formats;
