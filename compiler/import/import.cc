@@ -7,6 +7,7 @@
 #include "compiler/import/caffe/caffe_import.h"
 #include "compiler/import/caffe2/caffe2_import.h"
 #include "compiler/import/kiln/native.h"
+#include "compiler/import/mxnet/mxnet_import.h"
 #include "compiler/import/onnx/onnx_import.h"
 #include "ir/graph/kir_file.h"
 #include "ir/support/file.h"
@@ -64,6 +65,7 @@ const std::vector<Format>& Formats() {
       {"kiln", DetectKiln, ImportKiln, 1, nullptr},
       {"caffe", DetectCaffe, ImportCaffeFiles, 2, CaffeOperators},
       {"caffe2", DetectCaffe2, ImportCaffe2Files, 2, Caffe2Operators},
+      {"mxnet", DetectMxnet, ImportMxnetFiles, 2, MxnetOperators},
       {"onnx", DetectOnnx, ImportOnnxFiles, 1, OnnxOperators},
   };
   return *formats;
