@@ -1,6 +1,7 @@
 #include "compiler/import/import.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <span>
 #include <string_view>
 
@@ -9,6 +10,7 @@
 #include "compiler/import/kiln/native.h"
 #include "compiler/import/mxnet/mxnet_import.h"
 #include "compiler/import/onnx/onnx_import.h"
+#include "compiler/import/tensorflow/tensorflow_import.h"
 #include "ir/graph/kir_file.h"
 #include "ir/support/file.h"
 
@@ -66,6 +68,7 @@ const std::vector<Format>& Formats() {
       {"caffe", DetectCaffe, ImportCaffeFiles, 2, CaffeOperators},
       {"caffe2", DetectCaffe2, ImportCaffe2Files, 2, Caffe2Operators},
       {"mxnet", DetectMxnet, ImportMxnetFiles, 2, MxnetOperators},
+      {"tensorflow", DetectTensorflow, ImportTensorflowFiles, 1, TensorflowOperators},
       {"onnx", DetectOnnx, ImportOnnxFiles, 1, OnnxOperators},
   };
   return *formats;
@@ -106,6 +109,11 @@ StatusOr<std::vector<ImportableOp>> ImportableOps(const std::string& format) {
 StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& paths,
                                               const ImportOptions& options) {
   if (paths.empty()) return InvalidInput("no model file is given");
+  // A SavedModel is a folder.
+  const std::string saved_model = paths[0] + "/saved_model.pb";
+  if (paths.size() == 1 && std::filesystem::exists(saved_model)) {
+    return ImportModel({saved_model}, options);
+  }
   KILN_ASSIGN_OR_RETURN(const Format* const format, FindFormat(paths[0], options.format));
   if (paths.size() > format->max_files) {
     return InvalidInput(paths[format->max_files], ": a model of format ", format->name, " is ",

@@ -73,7 +73,7 @@ TEST(Import, TheFormatCanBeGiven) {
   EXPECT_FALSE(ImportModel({path}, options).ok());
   options.format = "nonsense";
   EXPECT_EQ(Message(ImportModel({path}, options).status()),
-            "there is no model format 'nonsense', only kir, kiln, caffe, caffe2, mxnet, onnx"
+            "there is no model format 'nonsense', only kir, kiln, caffe, caffe2, mxnet, "
             "tensorflow, onnx");
   EXPECT_THAT(Message(ImportModel({path, path}, {}).status()), HasSubstr("is one file"));
   EXPECT_FALSE(ImportModel({}, {}).ok());
