@@ -40,7 +40,8 @@ struct RewriteOptions {
   std::vector<std::string> disabled;
   /// No more rewrites than this; negative: any number.
   int64_t limit = -1;
-  /// Whether a parameter's value is as good as a constant: yes for inference, no for training.
+  /// Whether a parameter's value is as good as a constant: yes for inference, no for training (and
+  /// never in a module one of whose functions updates parameters).
   bool freeze_parameters = true;
 };
 
@@ -50,6 +51,8 @@ class PassContext {
 
   const RewriteOptions& options() const { return options_; }
   bool freeze_parameters() const { return options_.freeze_parameters; }
+  /// The module has functions that update parameters: no value of one is as good as a constant.
+  void UnfreezeParameters() { options_.freeze_parameters = false; }
 
   /// Remarks from now on are this pass's.
   void EnterPass(std::string name) { pass_ = std::move(name); }

@@ -30,6 +30,13 @@ bool HasPass(const std::vector<Pass>& passes, std::string_view name) {
                      [&](const Pass& pass) { return pass.name == name; });
 }
 
+bool UpdatesParameters(const Module& module) {
+  return std::any_of(module.functions().begin(), module.functions().end(), [](const auto& graph) {
+    return std::any_of(graph->outputs().begin(), graph->outputs().end(),
+                       [](const Graph::Output& output) { return output.update; });
+  });
+}
+
 }  // namespace
 
 PassManager::PassManager(std::vector<Pass> passes, PassOptions options)
@@ -54,6 +61,7 @@ Status PassManager::CheckOptions() const {
 Status PassManager::Run(Module& module) {
   KILN_RETURN_IF_ERROR(CheckOptions());
   reports_.clear();
+  if (UpdatesParameters(module)) context_.UnfreezeParameters();
   if (options_.verify_numbers) {
     KILN_ASSIGN_OR_RETURN(values_, InterpretSeeded(module, options_.seed));
   }

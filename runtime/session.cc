@@ -94,6 +94,10 @@ absl::Status Session::RunUnchecked(const void* const* inputs, void* const* outpu
                           options_.executor};
   const int32_t result = function_->run(&call);
   if (result == 0) return absl::OkStatus();
+  if (result == 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "function '", function_->name, "' updates parameters and needs a parameter block"));
+  }
   return absl::InternalError(
       absl::StrCat("function '", function_->name, "' failed with code ", result));
 }

@@ -197,7 +197,9 @@ class DriverEmitter {
     block_ = LoadField(call, 2);
     workspace_ = LoadField(call, 3);
     llvm::Value* const executor = LoadField(call, 4);
-    if (parameters_ != nullptr) {
+    if (function.updates_parameters) {
+      RequireBlock(run);
+    } else if (parameters_ != nullptr) {
       block_ = builder_.CreateSelect(builder_.CreateIsNull(block_), parameters_, block_);
     }
     split_ = WorthThreads(function);
@@ -210,6 +212,17 @@ class DriverEmitter {
     }
     builder_.CreateRet(Int32(0));
     return run;
+  }
+
+  /// A function that writes to the block returns 1 when the caller passes none: the library's own
+  /// is constant.
+  void RequireBlock(llvm::Function* run) {
+    auto* const none = llvm::BasicBlock::Create(context_, "none", run);
+    auto* const some = llvm::BasicBlock::Create(context_, "some", run);
+    builder_.CreateCondBr(builder_.CreateIsNull(block_), none, some);
+    builder_.SetInsertPoint(none);
+    builder_.CreateRet(Int32(1));
+    builder_.SetInsertPoint(some);
   }
 
   void EmitStep(const Step& step, llvm::Value* executor, llvm::Value* buffers,

@@ -7,6 +7,7 @@
 
 #include "compiler/lower/in_place.h"
 #include "compiler/lower/kernel_builder.h"
+#include "compiler/lower/parameter_updates.h"
 #include "compiler/schedule/schedule.h"
 #include "ir/graph/op_def.h"
 #include "passes/memory/plan_memory.h"
@@ -19,12 +20,6 @@ using Region = BufferRef::Region;
 
 int64_t AlignUp(int64_t bytes) {
   return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-}
-
-/// The value whose bytes `op` shows: views are looked through.
-Op* ViewRoot(Op* op) {
-  while (op->HasTrait(kView)) op = op->operand(0);
-  return op;
 }
 
 /// Equal keys: equal constants. Large ones, which take long to hash, are told apart by where they
@@ -60,10 +55,18 @@ class ProgramBuilder {
 
   /// The place of a constant's or parameter's value in the parameter block.
   BufferRef ParameterRef(const Op& op) {
-    const bool named = op.Is("parameter");
-    const std::string name = named ? op.String("name") : "";
-    const Tensor& value = named ? module_.FindParameter(name)->value : op.Constant("value");
-    const std::string key = named ? "p:" + name : ConstantKey(value);
+    if (op.Is("parameter")) return ParameterRef(op.String("name"));
+    const Tensor& value = op.Constant("value");
+    return SlotFor(ConstantKey(value), "", value);
+  }
+  BufferRef ParameterRef(const std::string& parameter) {
+    return SlotFor("p:" + parameter, parameter, module_.FindParameter(parameter)->value);
+  }
+
+  Program& program() { return program_; }
+
+ private:
+  BufferRef SlotFor(const std::string& key, const std::string& name, const Tensor& value) {
     const auto [it, inserted] = parameters_.emplace(key, program_.parameters_bytes);
     if (inserted) {
       program_.parameters.push_back({name, program_.parameters_bytes, value});
@@ -72,9 +75,6 @@ class ProgramBuilder {
     return {Region::kParameters, it->second};
   }
 
-  Program& program() { return program_; }
-
- private:
   StatusOr<loop::Kernel> Scheduled(const loop::Kernel& kernel) const {
     if (!options_.schedule) return kernel;
     std::optional<TileShape> shape;
@@ -94,7 +94,8 @@ class ProgramBuilder {
 /// Lowers one function: a step for every op that computes, a place for every value.
 class FunctionLowering {
  public:
-  FunctionLowering(const Graph& graph, ProgramBuilder& builder) : graph_(graph), shared_(builder) {
+  FunctionLowering(const Graph& graph, ProgramBuilder& builder)
+      : graph_(graph), shared_(builder), updates_(graph) {
     function_.name = graph.name();
   }
 
@@ -120,15 +121,15 @@ class FunctionLowering {
           {input->sources().empty() ? input->name() : input->sources()[0], input->type()});
       places_[input] = {Region::kInput, static_cast<int64_t>(i)};
     }
-    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
-      const Graph::Output& output = graph_.outputs()[i];
+    for (const Graph::Output& output : graph_.outputs()) {
+      if (output.update) continue;
+      const auto position = static_cast<int64_t>(function_.outputs.size());
       function_.outputs.push_back({output.name, output.value->type()});
       // The first output that shows a computed value is where that value is computed.
       Op* const root = ViewRoot(output.value);
-      if (!root->HasTrait(kLeaf)) {
-        places_.try_emplace(root, BufferRef{Region::kOutput, static_cast<int64_t>(i)});
-      }
+      if (!root->HasTrait(kLeaf)) places_.try_emplace(root, BufferRef{Region::kOutput, position});
     }
+    function_.updates_parameters = updates_.Any();
   }
 
   Status LowerOp(Op& op) {
@@ -142,6 +143,9 @@ class FunctionLowering {
     step.name = op.name();
     step.sources = op.sources();
     step.flops = built.flops;
+    if (const auto parameter = updates_.InPlace(op, built)) {
+      places_.try_emplace(&op, shared_.ParameterRef(*parameter));
+    }
     for (Op* const input : built.inputs) {
       KILN_ASSIGN_OR_RETURN(const BufferRef ref, PlaceOfOperand(input));
       step.buffers.push_back(ref);
@@ -206,21 +210,32 @@ class FunctionLowering {
     return ref;
   }
 
-  /// Outputs that show an input, a constant, or a value that another output holds already.
+  /// Outputs that show an input, a constant, or a value that another output holds already; then the
+  /// updates whose values were not computed in place.
   Status CopyIndirectOutputs() {
-    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
-      const Graph::Output& output = graph_.outputs()[i];
-      const BufferRef target{Region::kOutput, static_cast<int64_t>(i)};
-      KILN_ASSIGN_OR_RETURN(const BufferRef source, PlaceOfOperand(output.value));
-      if (source == target || output.value->type().count() == 0) continue;
-      Step step;
-      KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(CopyKernel(output.value->type())));
-      step.name = output.name;
-      step.sources = output.value->sources();
-      step.buffers = {source, target};
-      step.bytes = 2.0 * static_cast<double>(output.value->type().bytes());
-      function_.steps.push_back(std::move(step));
+    int64_t position = 0;
+    for (const Graph::Output& output : graph_.outputs()) {
+      if (output.update) continue;
+      KILN_RETURN_IF_ERROR(CopyTo({Region::kOutput, position++}, output));
     }
+    for (const Graph::Output& output : graph_.outputs()) {
+      if (!output.update) continue;
+      KILN_RETURN_IF_ERROR(updates_.CheckSource(output));
+      KILN_RETURN_IF_ERROR(CopyTo(shared_.ParameterRef(output.name), output));
+    }
+    return OkStatus();
+  }
+
+  Status CopyTo(const BufferRef& target, const Graph::Output& output) {
+    KILN_ASSIGN_OR_RETURN(const BufferRef source, PlaceOfOperand(output.value));
+    if (source == target || output.value->type().count() == 0) return OkStatus();
+    Step step;
+    KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(CopyKernel(output.value->type())));
+    step.name = output.name;
+    step.sources = output.value->sources();
+    step.buffers = {source, target};
+    step.bytes = 2.0 * static_cast<double>(output.value->type().bytes());
+    function_.steps.push_back(std::move(step));
     return OkStatus();
   }
 
@@ -251,6 +266,7 @@ class FunctionLowering {
 
   const Graph& graph_;
   ProgramBuilder& shared_;
+  ParameterUpdates updates_;
   FunctionProgram function_;
   std::map<const Op*, BufferRef> places_;
   std::map<int64_t, std::vector<int64_t>> in_place_;  // slot of a result -> slots it may take over

@@ -52,6 +52,7 @@ struct FunctionProgram {
   std::vector<Step> steps;
   std::vector<WorkspaceSlot> slots;
   int64_t workspace_bytes = 0;
+  bool updates_parameters = false;  ///< some step writes to the parameter block
 };
 
 /// A constant or parameter in the parameter block that all functions share.

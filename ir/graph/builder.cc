@@ -181,11 +181,11 @@ StatusOr<Op*> Builder::CloneOp(const Op& op, const std::vector<Op*>& operands) {
   return result;
 }
 
-std::unique_ptr<Graph> CloneGraph(const Graph& graph, Module* module, std::string name) {
-  auto copy = std::make_unique<Graph>(module, std::move(name));
+// Ops and outputs of `from`, into the empty graph `to`.
+void CopyOps(const Graph& from, Graph& to) {
   std::map<const Op*, Op*> mapped;
-  Builder builder(copy.get());
-  for (const auto& op : graph.ops()) {
+  Builder builder(&to);
+  for (const auto& op : from.ops()) {
     if (op->Is("input")) {
       // The original passed the same checks, so making the copy cannot fail.
       Op* const input = *builder.Input(op->name(), op->type());
@@ -197,9 +197,21 @@ std::unique_ptr<Graph> CloneGraph(const Graph& graph, Module* module, std::strin
     for (const Op* const operand : op->operands()) operands.push_back(mapped.at(operand));
     mapped[op.get()] = *builder.CloneOp(*op, operands);
   }
-  for (const Graph::Output& output : graph.outputs()) {
-    copy->AddOutput(output.name, mapped.at(output.value));
+  for (const Graph::Output& output : from.outputs()) {
+    Op* const value = mapped.at(output.value);
+    output.update ? to.AddUpdate(output.name, value) : to.AddOutput(output.name, value);
   }
+}
+
+std::unique_ptr<Graph> CloneGraph(const Graph& graph, Module* module, std::string name) {
+  auto copy = std::make_unique<Graph>(module, std::move(name));
+  CopyOps(graph, *copy);
+  return copy;
+}
+
+Graph* CloneFunction(const Graph& graph, Module& module, std::string name) {
+  Graph* const copy = module.AddFunction(std::move(name));
+  CopyOps(graph, *copy);
   return copy;
 }
 

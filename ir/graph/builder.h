@@ -75,5 +75,7 @@ std::string SsaName(const std::string& hint);
 
 /// A deep copy of `graph` into `module` under `name` (`module` may be the same).
 std::unique_ptr<Graph> CloneGraph(const Graph& graph, Module* module, std::string name);
+/// The same as a function of `module`, which has none of that name.
+Graph* CloneFunction(const Graph& graph, Module& module, std::string name);
 
 }  // namespace kiln

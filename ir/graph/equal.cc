@@ -80,6 +80,7 @@ class Comparison {
   bool SameOutputs(const Graph& a, const Graph& b) {
     for (size_t i = 0; i < a.outputs().size(); ++i) {
       if (!SameText("output names", a.outputs()[i].name, b.outputs()[i].name) ||
+          !SameCount("updates", a.outputs()[i].update, b.outputs()[i].update) ||
           !SameText("outputs", a.outputs()[i].value->name(), b.outputs()[i].value->name())) {
         return false;
       }

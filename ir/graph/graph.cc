@@ -139,4 +139,17 @@ std::unique_ptr<Module> Module::Clone() const {
   return copy;
 }
 
+Status CheckUpdate(const Module& module, const Graph::Output& output) {
+  const Parameter* const parameter = module.FindParameter(output.name);
+  if (parameter == nullptr) {
+    return InvalidInput("the module has no parameter '", output.name, "' to update");
+  }
+  const TensorType& expected = parameter->value.type();
+  if (output.value->element() == expected.element && output.value->shape() == expected.shape) {
+    return OkStatus();
+  }
+  return InvalidInput("parameter '", output.name, "' is ", expected.ToString(),
+                      ", and its update is ", output.value->type().ToString());
+}
+
 }  // namespace kiln

@@ -18,6 +18,7 @@
 
 #include "ir/graph/attribute.h"
 #include "ir/graph/type.h"
+#include "ir/support/status.h"
 
 namespace kiln {
 
@@ -81,7 +82,7 @@ class Op {
  private:
   friend class Graph;
   friend class Builder;
-  friend std::unique_ptr<Graph> CloneGraph(const Graph& graph, Module* module, std::string name);
+  friend void CopyOps(const Graph& from, Graph& to);
   Op() = default;
 
   const OpDef* def_ = nullptr;
@@ -111,12 +112,21 @@ class Graph {
   std::vector<Op*> Snapshot() const;
   const std::vector<Op*>& inputs() const { return inputs_; }
 
+  /// What the function returns or, where `update` is set, what it stores into the module's
+  /// parameter `name` when it returns: every `parameter` op reads the value from before the call.
   struct Output {
     std::string name;
     Op* value;
+    bool update = false;
   };
   const std::vector<Output>& outputs() const { return outputs_; }
-  void AddOutput(std::string name, Op* value) { outputs_.push_back({std::move(name), value}); }
+  void AddOutput(std::string name, Op* value) {
+    outputs_.push_back({std::move(name), value, false});
+  }
+  void AddUpdate(std::string parameter, Op* value) {
+    outputs_.push_back({std::move(parameter), value, true});
+  }
+  void EraseOutput(size_t i) { outputs_.erase(outputs_.begin() + static_cast<ptrdiff_t>(i)); }
   bool IsOutput(const Op* op) const;
   void SetOutput(size_t i, Op* value) { outputs_[i].value = value; }
 
@@ -146,6 +156,10 @@ struct Parameter {
   Tensor value;
   bool trainable = true;
 };
+
+/// An error unless the module has the parameter that `output`, an update, stores into, in its
+/// element type and shape.
+Status CheckUpdate(const Module& module, const Graph::Output& output);
 
 class Module {
  public:

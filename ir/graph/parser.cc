@@ -29,6 +29,13 @@ struct Statement {
   std::vector<std::string> sources;
 };
 
+// An output before the ops of its function have been read.
+struct OutputText {
+  std::string name;
+  Token value;
+  bool update;
+};
+
 class Parser {
  public:
   Parser(std::string_view text, const SideFile* side_file)
@@ -42,7 +49,7 @@ class Parser {
   Status ParseFunction();
   StatusOr<std::string> FunctionName();
   Status ParseInputs(Graph& graph, Scope& scope);
-  Status ParseOutputs(std::vector<std::pair<std::string, Token>>& outputs);
+  Status ParseOutputs(std::vector<OutputText>& outputs);
   StatusOr<std::vector<std::string>> ParseSources();
   StatusOr<Statement> ParseStatement(const Scope& scope);
   Status ParseAttributes(const OpDef& def, AttributeMap& attributes);
@@ -124,13 +131,14 @@ Status Parser::ParseFunction() {
   Scope scope;
   KILN_RETURN_IF_ERROR(ParseInputs(graph, scope));
   KILN_RETURN_IF_ERROR(reader_.Expect("->"));
-  std::vector<std::pair<std::string, Token>> outputs;
+  std::vector<OutputText> outputs;
   KILN_RETURN_IF_ERROR(ParseOutputs(outputs));
   KILN_RETURN_IF_ERROR(reader_.Expect("{"));
   while (!reader_.Accept("}")) KILN_RETURN_IF_ERROR(ParseOp(graph, scope, 0));
-  for (auto& [output, value] : outputs) {
+  for (const auto& [output, value, update] : outputs) {
     KILN_ASSIGN_OR_RETURN(Op* const op, Find(scope, value));
-    graph.AddOutput(std::move(output), op);
+    if (update) KILN_RETURN_IF_ERROR(Located(value, CheckUpdate(*module_, {output, op, true})));
+    update ? graph.AddUpdate(output, op) : graph.AddOutput(output, op);
   }
   return OkStatus();
 }
@@ -158,18 +166,19 @@ Status Parser::ParseInputs(Graph& graph, Scope& scope) {
   });
 }
 
-Status Parser::ParseOutputs(std::vector<std::pair<std::string, Token>>& outputs) {
-  std::set<std::string> names;
+Status Parser::ParseOutputs(std::vector<OutputText>& outputs) {
+  std::set<std::pair<bool, std::string>> names;
   KILN_RETURN_IF_ERROR(reader_.Expect("("));
   return reader_.List(")", [&]() -> Status {
+    const bool update = reader_.AcceptWord("update");
     const Token at = reader_.token();
     KILN_ASSIGN_OR_RETURN(std::string name, reader_.String());
-    if (!names.insert(name).second) {
+    if (!names.emplace(update, name).second) {
       return TextReader::ErrorAt(at, "there is an output of this name already");
     }
     KILN_RETURN_IF_ERROR(reader_.Expect(":"));
     KILN_ASSIGN_OR_RETURN(Token value, reader_.Value());
-    outputs.emplace_back(std::move(name), std::move(value));
+    outputs.push_back({std::move(name), std::move(value), update});
     return OkStatus();
   });
 }

@@ -111,7 +111,8 @@ void PrintFunction(const Graph& graph, int indent, std::string& out) {
   const std::string& name = graph.name();
   std::string outputs;
   for (const Graph::Output& output : graph.outputs()) {
-    outputs += StrCat(outputs.empty() ? "" : ", ", Quote(output.name), ": ", Value(output.value));
+    outputs += StrCat(outputs.empty() ? "" : ", ", output.update ? "update " : "",
+                      Quote(output.name), ": ", Value(output.value));
   }
   out += StrCat(margin, "func @", IsBareName(name) ? name : Quote(name), Inputs(graph), " -> (",
                 outputs, ") {\n");

@@ -149,14 +149,17 @@ class GraphVerifier {
   }
 
   Status CheckOutputs() {
-    std::set<std::string> names;
+    std::set<std::pair<bool, std::string>> names;
     for (const Graph::Output& output : graph_.outputs()) {
       if (output.value == nullptr || !seen_.contains(output.value)) {
         return Broken(7, "output '", output.name, "' is not an op of the graph");
       }
-      if (!names.insert(output.name).second) {
+      if (!names.emplace(output.update, output.name).second) {
         return Broken(7, "there are two outputs '", output.name, "'");
       }
+      if (!output.update) continue;
+      const Status status = CheckUpdate(*graph_.module(), output);
+      if (!status.ok()) return Broken(7, Message(status));
     }
     return OkStatus();
   }

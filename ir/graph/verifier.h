@@ -9,7 +9,8 @@
 //   5. users() lists exactly the ops that have this op as an operand, once per operand slot.
 //   6. The `input` ops stand first, in the order of inputs(); each has a public name (its first
 //      source), unique in its graph, and no operands.
-//   7. Outputs are ops of the graph, and their names differ.
+//   7. Outputs are ops of the graph, and their names differ; so do the names of updates, and those
+//      are of parameters of the value's element type and shape.
 //   8. An op has as many operands as its definition says.
 //   9. An op has exactly the attributes that its definition declares, each of the declared kind.
 //  10. The type of an op is valid, and but for the layout it is what its definition infers from

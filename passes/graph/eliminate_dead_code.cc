@@ -1,5 +1,6 @@
 // eliminate-dead-code: erases ops that no output depends on (inputs stay: they are the signature)
-// and parameters that no op reads; frozen parameters of equal type and bytes become one.
+// and parameters that no op reads and no function updates; frozen parameters of equal type and
+// bytes become one.
 //
 // Trainable parameters are merged only when parameters are frozen: equal at the start, they part
 // with the first step.
@@ -82,6 +83,11 @@ StatusOr<bool> MergeParameters(Module& module, PassContext& context) {
 bool EraseUnreadParameters(Module& module, PassContext& context) {
   std::set<std::string> read;
   for (const Op* const op : ParameterReads(module)) read.insert(op->String("name"));
+  for (const auto& function : module.functions()) {
+    for (const Graph::Output& output : function->outputs()) {
+      if (output.update) read.insert(output.name);
+    }
+  }
   std::vector<std::string> unread;
   for (const auto& [name, parameter] : module.parameters()) {
     if (!read.contains(name)) unread.push_back(name);

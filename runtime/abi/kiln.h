@@ -68,7 +68,9 @@ typedef struct kiln_executor {
 typedef struct kiln_call {
   const void* const* inputs;
   void* const* outputs;
-  const void* parameters;        /* base of the parameter block; NULL: the library's own */
+  const void* parameters;        /* base of the parameter block; NULL: the library's own. A function
+                                    that updates parameters (train_step) writes to it, and returns 1
+                                    when it is NULL. Its calls must not overlap others on one block. */
   void* workspace;               /* workspace_bytes, contents arbitrary; NULL if that is 0 */
   const kiln_executor* executor; /* NULL: everything runs on the calling thread */
 } kiln_call;
@@ -94,7 +96,8 @@ typedef struct kiln_function_info {
   const kiln_tensor_info* outputs;
   uint64_t workspace_bytes;
   uint64_t workspace_alignment;          /* a power of two */
-  int32_t (*run)(const kiln_call* call); /* 0: done; other values are reserved for failures */
+  int32_t (*run)(const kiln_call* call); /* 0: done; 1: it needs the caller's parameter block; other
+                                            values are reserved for failures */
   int32_t num_steps;
   const kiln_step_info* steps;
 } kiln_function_info;

@@ -100,13 +100,18 @@ class ModuleReader {
     for (const auto& op : proto.ops()) {
       KILN_RETURN_IF_ERROR(Annotate(ReadOp(op, graph, scope, depth), "%" + op.name()));
     }
-    std::set<std::string> output_names;
+    std::set<std::pair<bool, std::string>> output_names;
     for (const auto& output : proto.outputs()) {
-      if (!output_names.insert(output.name()).second) {
+      if (!output_names.emplace(output.update(), output.name()).second) {
         return InvalidInput("there are two outputs ", Quote(output.name()));
       }
       KILN_ASSIGN_OR_RETURN(Op* const value, Find(scope, output.value()));
-      graph->AddOutput(output.name(), value);
+      if (output.update()) {
+        KILN_RETURN_IF_ERROR(CheckUpdate(*module_, {output.name(), value, true}));
+        graph->AddUpdate(output.name(), value);
+      } else {
+        graph->AddOutput(output.name(), value);
+      }
     }
     return OkStatus();
   }

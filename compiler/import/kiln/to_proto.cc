@@ -50,6 +50,7 @@ class ModuleWriter {
       native::Output* const added = proto->add_outputs();
       added->set_name(output.name);
       added->set_value(output.value->name());
+      if (output.update) added->set_update(true);
     }
   }
 
