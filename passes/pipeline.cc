@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "passes/layout/layout_passes.h"
+#include "passes/training/training_passes.h"
 
 namespace kiln {
 
@@ -49,6 +50,7 @@ const std::vector<Pass>& AllPasses() {
                                      [&](const Pass& other) { return other.name == pass.name; });
       if (!known) passes->push_back(std::move(pass));
     }
+    passes->push_back(DifferentiateLoss());
     return passes;
   }();
   return *all;

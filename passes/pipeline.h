@@ -10,7 +10,7 @@
 
 namespace kiln {
 
-/// Every pass, in the order of the inference pipeline.
+/// Every pass: those of the inference pipeline in its order, then those for training.
 const std::vector<Pass>& AllPasses();
 
 struct PipelineOptions {

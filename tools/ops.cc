@@ -4,6 +4,7 @@
 #include "compiler/import/import.h"
 #include "ir/graph/op_def.h"
 #include "ir/graph/printer.h"
+#include "ir/ops/ops_doc.h"
 #include "tools/common.h"
 
 namespace kiln {
@@ -42,6 +43,7 @@ Json OwnOpsJson() {
     ops.push_back({{"name", op->name},
                    {"operands", OperandText(*op)},
                    {"attributes", std::move(attributes)},
+                   {"gradient", GradientStatus(*op)},
                    {"doc", op->doc}});
   }
   return ops;
@@ -51,6 +53,7 @@ void PrintOwnOps() {
   for (const OpDef* op : AllOps()) {
     PrintOut(StrCat(op->name, "(", OperandText(*op), ")\n"));
     if (!op->doc.empty()) PrintOut(StrCat("    ", op->doc, "\n"));
+    PrintOut(StrCat("    gradient: ", GradientStatus(*op), "\n"));
     for (const AttributeDef& attribute : op->attributes) {
       PrintOut(StrCat("    - ", AttributeText(attribute), "\n"));
     }

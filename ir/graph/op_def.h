@@ -100,7 +100,18 @@ struct OpDef {
   std::function<StatusOr<Stages>(const Op&, const StageContext&)> stages;
   /// Composite: the same thing in other ops.
   std::function<StatusOr<Op*>(Builder&, const Op&)> decompose;
+
+  /// How the op is differentiated: from `dy`, the gradient of a scalar with respect to the result,
+  /// builds that with respect to operand `k`, of its element type and shape. Asked only where both
+  /// are floats. kZeroGradient: the derivative is 0 wherever there is one. See ir/ops/gradient.h.
+  std::function<StatusOr<Op*>(Builder&, Op& op, size_t k, Op* dy)> gradient;
+  /// Why there is no `gradient`: "its result is a position". A composite may have neither: it is
+  /// differentiated through its decomposition.
+  std::string no_gradient;
 };
+
+/// What OpDef::gradient returns for an operand that the result does not depend on smoothly.
+inline constexpr Op* kZeroGradient = nullptr;
 
 /// nullptr when there is no op of that name.
 const OpDef* FindOp(std::string_view name);

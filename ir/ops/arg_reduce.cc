@@ -105,7 +105,8 @@ OpDef ArgReduceDef(std::string name, std::string extreme, ReduceOp reduce) {
         return ForEachLine(op.operand(0)->shape(), {op.Int("axis")}, [&](const Lines& lines) {
           return ArgReduceOfLines(op, reduce, context, lines);
         });
-      }};
+      },
+      .no_gradient = "its result is a position"};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // where padding can be read: the form that the contraction engine recognises.
 #include <limits>
 
+#include "ir/ops/conv_gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 #include "ir/ops/window.h"
@@ -244,19 +245,11 @@ Status EvaluateConvTranspose(const Op& op, std::span<const Array* const> in, Arr
   return OkStatus();
 }
 
-/// The input position that reaches result position `y` through kernel position `k` in spatial
-/// dimension d; `reached` collects when there is one.
-Expr TransposedPosition(const Op& op, size_t d, const Expr& y, const Expr& k, Expr& reached) {
-  const int64_t stride = op.Ints("strides")[d], dilation = op.Ints("dilations")[d];
-  const int64_t pad = op.Ints("pads_low")[d];
-  const int64_t input = op.operand(0)->shape()[d + 2], kernel = op.operand(1)->shape()[d + 2];
-  const Expr scaled = y - k * dilation + pad;
-  const Expr position = FloorDiv(scaled, stride);
-  if (stride > 1) reached = AndAlso(reached, Eq(FloorMod(scaled, stride), 0));
-  if (pad - (kernel - 1) * dilation < 0) reached = AndAlso(reached, Ge(position, 0));
-  const int64_t highest = op.shape()[d + 2] - 1 + pad;
-  if (highest / stride >= input) reached = AndAlso(reached, Lt(position, input));
-  return position;
+/// The window that slides over the result and whose outputs are the input.
+Window TransposedWindow(const Op& op) {
+  Window window = MakeWindow(op, Kernel(op), op.shape());
+  for (size_t d = 0; d < window.size(); ++d) window[d].output = op.operand(0)->shape()[d + 2];
+  return window;
 }
 
 Expr ConvTransposeElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
@@ -265,21 +258,35 @@ Expr ConvTransposeElement(const Op& op, const Reader& read, const std::vector<Ex
   const Expr channel =
       InputChannel(op.Int("groups"), group, index[1], ChannelVar(group.inputs, vars));
   const Expr o = op.Int("groups") == 1 ? index[1] : FloorMod(index[1], group.outputs);
+  const WindowTap tap = MakeTransposedTap(TransposedWindow(op), index);
+  vars.insert(vars.end(), tap.vars.begin(), tap.vars.end());
   std::vector<Expr> x_index = {index[0], channel}, w_index = {channel, o};
-  Expr reached;
-  for (size_t d = 0; d + 2 < index.size(); ++d) {
-    const int64_t extent = op.operand(1)->shape()[d + 2];
-    Expr k = 0;
-    if (extent != 1) {
-      vars.push_back(loop::MakeVar(StrCat("k", d), extent));
-      k = vars.back();
-    }
-    x_index.push_back(TransposedPosition(op, d, index[d + 2], k, reached));
-    w_index.push_back(k);
-  }
+  x_index.insert(x_index.end(), tap.input_index.begin(), tap.input_index.end());
+  w_index.insert(w_index.end(), tap.kernel_index.begin(), tap.kernel_index.end());
   const Expr zero = loop::ConstInt(ComputeType(op.element()), 0);
-  const Expr x = Guard(reached, read(0, x_index), zero);
+  const Expr x = Guard(tap.in_bounds, read(0, x_index), zero);
   return Reduce(ReduceOp::kSum, vars, Binary(BinaryOp::kMul, x, read(1, w_index)));
+}
+
+// Gradients. With respect to the input, conv is conv_transpose by the same weights and the other
+// way round; with respect to the weights both are conv_weight_gradient, where conv_transpose has
+// its input and dy change places.
+
+StatusOr<Op*> WeightGradient(Builder& b, const Op& op, Op* x, Op* dy) {
+  AttributeMap attributes = op.attributes();
+  attributes.erase("output_padding");
+  attributes.emplace("kernel", Kernel(op));
+  return b.Make("conv_weight_gradient", {x, dy}, std::move(attributes));
+}
+
+StatusOr<Op*> ConvGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  if (k == 1) return WeightGradient(b, op, op.operand(0), dy);
+  return ConvInputGradient(b, op, MakeWindow(op, Kernel(op)), dy, op.operand(1));
+}
+
+StatusOr<Op*> ConvTransposeGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  if (k == 1) return WeightGradient(b, op, dy, op.operand(0));
+  return ConvOfFirst(b, op, dy, op.operand(1), op.operand(0)->shape());
 }
 
 std::vector<AttributeDef> ConvAttributes() {
@@ -290,6 +297,25 @@ std::vector<AttributeDef> ConvAttributes() {
 }
 
 }  // namespace
+
+StatusOr<Op*> ConvInputGradient(Builder& b, const Op& op, const Window& window, Op* dy, Op* w) {
+  AttributeMap attributes = WindowAttributesOf(op);
+  std::vector<int64_t> padding;  // the part of the input that no window has reached
+  for (const WindowDim& dim : window) {
+    padding.push_back(dim.input - dim.highest() - 1 + dim.pad_high);
+  }
+  attributes.emplace("output_padding", std::move(padding));
+  return b.Make("conv_transpose", {dy, w}, std::move(attributes));
+}
+
+StatusOr<Op*> ConvOfFirst(Builder& b, const Op& op, Op* x, Op* w, const Shape& y) {
+  KILN_ASSIGN_OR_RETURN(Op* const conv, b.Make("conv", {x, w}, WindowAttributesOf(op)));
+  if (conv->shape() == y) return conv;
+  return b.Make("slice", {conv},
+                {{"starts", std::vector<int64_t>(y.size(), 0)},
+                 {"sizes", y},
+                 {"strides", std::vector<int64_t>(y.size(), 1)}});
+}
 
 std::vector<OpDef> ConvOps() {
   std::vector<AttributeDef> transpose_attributes = ConvAttributes();
@@ -310,7 +336,8 @@ std::vector<OpDef> ConvOps() {
                  .traits = kContraction,
                  .infer = InferConv,
                  .evaluate = EvaluateConv,
-                 .element = ConvElement});
+                 .element = ConvElement,
+                 .gradient = ConvGradient});
   ops.push_back({.name = "conv_transpose",
                  .doc = "Transposed convolution of x [N, C, spatial...] with w [C, O/groups, "
                         "kernel...]: the sum of x[n,c,p] * w[c,o,k] goes to y[n, g*(O/groups)+o, "
@@ -322,7 +349,8 @@ std::vector<OpDef> ConvOps() {
                  .traits = kContraction,
                  .infer = InferConvTranspose,
                  .evaluate = EvaluateConvTranspose,
-                 .element = ConvTransposeElement});
+                 .element = ConvTransposeElement,
+                 .gradient = ConvTransposeGradient});
   return ops;
 }
 

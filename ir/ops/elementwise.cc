@@ -36,6 +36,12 @@ OpDef MakeElementwise(ElementwiseRow row) {
   def.evaluate = [](const Op& op, std::span<const Array* const> operands, Array& result) {
     return EvaluateElementwise(op, operands, result);
   };
+  if (row.derivative) {
+    def.gradient = [derivative = std::move(row.derivative)](Builder& b, Op& op, size_t k, Op* dy) {
+      return SumTo(derivative({b, op, k, dy}), op.operand(k)->shape()).op();
+    };
+  }
+  def.no_gradient = std::move(row.no_gradient);
   def.element = [formula = std::move(row.formula)](const Op& op, const Reader& read,
                                                    const std::vector<loop::Expr>& index) {
     std::vector<loop::Expr> x;

@@ -9,12 +9,17 @@
 #include <vector>
 
 #include "ir/graph/op_def.h"
+#include "ir/ops/gradient.h"
 
 namespace kiln {
 
 /// The result of one element. `x` holds an expression for each operand, in the compute type of its
 /// element type (f32 for f16 and bf16); the result is in the compute type of the op's.
 using Formula = std::function<loop::Expr(const Op& op, std::span<const loop::Expr> x)>;
+
+/// dL/d(operand), in the shape of the result: `at.dy()` times the partial derivative by operand
+/// `at.k`. Broadcasting is undone by the op's gradient.
+using Derivative = std::function<Term(const GradientSite& at)>;
 
 /// The element types that a row takes (all operands alike unless `check` says otherwise).
 enum class Accepts : uint8_t { kFloat, kNumeric, kInteger, kBool, kAny };
@@ -26,12 +31,14 @@ struct ElementwiseRow {
   std::vector<OperandDef> operands;
   Accepts accepts = Accepts::kNumeric;
   Formula formula;
-  uint32_t traits = 0;  ///< kElementwise is added
+  Derivative derivative = nullptr;  ///< or else `no_gradient` says why there is none
+  uint32_t traits = 0;              ///< kElementwise is added
   std::vector<AttributeDef> attributes = {};
   /// The result's element type; none: that of the first operand.
   std::function<ElementType(const Op&)> result = nullptr;
   /// Checks attributes; replaces the check of operand types too when `accepts` is kAny.
   std::function<Status(const Op&)> check = nullptr;
+  std::string no_gradient = "";
 };
 
 OpDef MakeElementwise(ElementwiseRow row);

@@ -2,6 +2,7 @@
 // the cast. Activations are in activations.cc.
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "ir/eval/scalar.h"
 #include "ir/ops/elementwise.h"
@@ -17,49 +18,114 @@ using loop::UnaryOp;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+using Site = GradientSite;
+
 // The row of an op that is one operator of the loop IR.
 ElementwiseRow Function(std::string name, Accepts accepts, UnaryOp op, std::string doc,
-                        uint32_t traits = 0) {
+                        Derivative derivative, uint32_t traits = 0) {
   return {.name = std::move(name),
           .doc = std::move(doc),
           .operands = {{"x"}},
           .accepts = accepts,
           .formula = [op](const Op&, std::span<const Expr> x) { return Unary(op, x[0]); },
+          .derivative = std::move(derivative),
           .traits = traits};
 }
 
-std::vector<ElementwiseRow> Functions() {
+// Steps: the derivative is 0 wherever there is one.
+Term Flat(const Site& at) { return Term::Zero(at.b); }
+
+Term Square(const Term& x) { return x * x; }
+
+std::vector<ElementwiseRow> Arithmetic() {
   constexpr Accepts kF = Accepts::kFloat;
   constexpr Accepts kN = Accepts::kNumeric;
   return {
-      Function("neg", kN, UnaryOp::kNeg, "y = -x. Integers wrap."),
-      Function("abs", kN, UnaryOp::kAbs, "y = |x|. The smallest integer wraps to itself."),
-      Function("sign", kN, UnaryOp::kSign, "y = 1, 0 or -1 as x is above, at or below 0."),
-      Function("floor", kF, UnaryOp::kFloor, "y = the largest integer <= x."),
-      Function("ceil", kF, UnaryOp::kCeil, "y = the smallest integer >= x."),
-      Function("round", kF, UnaryOp::kRound, "y = the nearest integer, ties to even."),
-      Function("sqrt", kF, UnaryOp::kSqrt, "y = the square root of x.", kExpensive),
-      Function("exp", kF, UnaryOp::kExp, "y = e^x.", kExpensive),
-      Function("expm1", kF, UnaryOp::kExpm1, "y = e^x - 1, accurate near 0.", kExpensive),
-      Function("log", kF, UnaryOp::kLog, "y = the natural logarithm of x.", kExpensive),
-      Function("log1p", kF, UnaryOp::kLog1p, "y = log(1 + x), accurate near 0.", kExpensive),
-      Function("sin", kF, UnaryOp::kSin, "y = sin x.", kExpensive),
-      Function("cos", kF, UnaryOp::kCos, "y = cos x.", kExpensive),
-      Function("tan", kF, UnaryOp::kTan, "y = tan x.", kExpensive),
-      Function("asin", kF, UnaryOp::kAsin, "y = arcsin x.", kExpensive),
-      Function("acos", kF, UnaryOp::kAcos, "y = arccos x.", kExpensive),
-      Function("atan", kF, UnaryOp::kAtan, "y = arctan x.", kExpensive),
-      Function("sinh", kF, UnaryOp::kSinh, "y = sinh x.", kExpensive),
-      Function("cosh", kF, UnaryOp::kCosh, "y = cosh x.", kExpensive),
-      Function("tanh", kF, UnaryOp::kTanh, "y = tanh x.", kExpensive),
-      Function("asinh", kF, UnaryOp::kAsinh, "y = arsinh x.", kExpensive),
-      Function("acosh", kF, UnaryOp::kAcosh, "y = arcosh x.", kExpensive),
-      Function("atanh", kF, UnaryOp::kAtanh, "y = artanh x.", kExpensive),
-      Function("erf", kF, UnaryOp::kErf, "y = the error function of x.", kExpensive),
-      Function("sigmoid", kF, UnaryOp::kSigmoid, "y = 1 / (1 + e^-x).", kExpensive),
-      Function("not", Accepts::kBool, UnaryOp::kNot, "y = true where x is false."),
-      Function("bitwise_not", Accepts::kInteger, UnaryOp::kBitNot, "y = every bit of x flipped."),
+      Function("neg", kN, UnaryOp::kNeg, "y = -x. Integers wrap.",
+               [](const Site& at) { return -at.dy(); }),
+      Function("abs", kN, UnaryOp::kAbs, "y = |x|. The smallest integer wraps to itself.",
+               [](const Site& at) { return at.dy() * at.x().Make("sign"); }),
+      Function("sign", kN, UnaryOp::kSign, "y = 1, 0 or -1 as x is above, at or below 0.", Flat),
+      Function("floor", kF, UnaryOp::kFloor, "y = the largest integer <= x.", Flat),
+      Function("ceil", kF, UnaryOp::kCeil, "y = the smallest integer >= x.", Flat),
+      Function("round", kF, UnaryOp::kRound, "y = the nearest integer, ties to even.", Flat),
   };
+}
+
+std::vector<ElementwiseRow> Elementary() {
+  constexpr Accepts kF = Accepts::kFloat;
+  return {
+      Function(
+          "sqrt", kF, UnaryOp::kSqrt, "y = the square root of x.",
+          [](const Site& at) { return at.dy() * 0.5 / at.y(); }, kExpensive),
+      Function(
+          "exp", kF, UnaryOp::kExp, "y = e^x.", [](const Site& at) { return at.dy() * at.y(); },
+          kExpensive),
+      Function(
+          "expm1", kF, UnaryOp::kExpm1, "y = e^x - 1, accurate near 0.",
+          [](const Site& at) { return at.dy() * (at.y() + 1); }, kExpensive),
+      Function(
+          "log", kF, UnaryOp::kLog, "y = the natural logarithm of x.",
+          [](const Site& at) { return at.dy() / at.x(); }, kExpensive),
+      Function(
+          "log1p", kF, UnaryOp::kLog1p, "y = log(1 + x), accurate near 0.",
+          [](const Site& at) { return at.dy() / (at.x() + 1); }, kExpensive),
+      Function(
+          "sin", kF, UnaryOp::kSin, "y = sin x.",
+          [](const Site& at) { return at.dy() * at.x().Make("cos"); }, kExpensive),
+      Function(
+          "cos", kF, UnaryOp::kCos, "y = cos x.",
+          [](const Site& at) { return -(at.dy() * at.x().Make("sin")); }, kExpensive),
+      Function(
+          "tan", kF, UnaryOp::kTan, "y = tan x.",
+          [](const Site& at) { return at.dy() * (1 + Square(at.y())); }, kExpensive),
+      Function(
+          "asin", kF, UnaryOp::kAsin, "y = arcsin x.",
+          [](const Site& at) { return at.dy() / (1 - Square(at.x())).Make("sqrt"); }, kExpensive),
+      Function(
+          "acos", kF, UnaryOp::kAcos, "y = arccos x.",
+          [](const Site& at) { return -(at.dy() / (1 - Square(at.x())).Make("sqrt")); },
+          kExpensive),
+      Function(
+          "atan", kF, UnaryOp::kAtan, "y = arctan x.",
+          [](const Site& at) { return at.dy() / (1 + Square(at.x())); }, kExpensive),
+      Function(
+          "sinh", kF, UnaryOp::kSinh, "y = sinh x.",
+          [](const Site& at) { return at.dy() * at.x().Make("cosh"); }, kExpensive),
+      Function(
+          "cosh", kF, UnaryOp::kCosh, "y = cosh x.",
+          [](const Site& at) { return at.dy() * at.x().Make("sinh"); }, kExpensive),
+      Function(
+          "tanh", kF, UnaryOp::kTanh, "y = tanh x.",
+          [](const Site& at) { return at.dy() * (1 - Square(at.y())); }, kExpensive),
+      Function(
+          "asinh", kF, UnaryOp::kAsinh, "y = arsinh x.",
+          [](const Site& at) { return at.dy() / (Square(at.x()) + 1).Make("sqrt"); }, kExpensive),
+      Function(
+          "acosh", kF, UnaryOp::kAcosh, "y = arcosh x.",
+          [](const Site& at) { return at.dy() / (Square(at.x()) - 1).Make("sqrt"); }, kExpensive),
+      Function(
+          "atanh", kF, UnaryOp::kAtanh, "y = artanh x.",
+          [](const Site& at) { return at.dy() / (1 - Square(at.x())); }, kExpensive),
+      Function(
+          "erf", kF, UnaryOp::kErf, "y = the error function of x.",
+          [](const Site& at) { return at.dy() * (M_2_SQRTPI * (-Square(at.x())).Make("exp")); },
+          kExpensive),
+      Function(
+          "sigmoid", kF, UnaryOp::kSigmoid, "y = 1 / (1 + e^-x).",
+          [](const Site& at) { return at.dy() * (at.y() * (1 - at.y())); }, kExpensive),
+  };
+}
+
+std::vector<ElementwiseRow> Bits() {
+  std::vector<ElementwiseRow> rows = {
+      Function("not", Accepts::kBool, UnaryOp::kNot, "y = true where x is false.", nullptr),
+      Function("bitwise_not", Accepts::kInteger, UnaryOp::kBitNot, "y = every bit of x flipped.",
+               nullptr),
+  };
+  rows[0].no_gradient = "its operand is a truth value";
+  rows[1].no_gradient = "its operand is an integer";
+  return rows;
 }
 
 Expr Reciprocal(const Op&, std::span<const Expr> x) { return ConstLike(x[0], 1) / x[0]; }
@@ -102,6 +168,16 @@ Expr Clip(const Op& op, std::span<const Expr> x) {
   return y;
 }
 
+// Of the bounds themselves x counts as inside.
+Term ClipDerivative(const Site& at) {
+  Term dy = at.dy();
+  const double low = at.op.Double("min"), high = at.op.Double("max");
+  const Term zero = dy.Scalar(0);
+  if (low != -kInfinity) dy = Where(Less(at.x(), low), zero, dy);
+  if (high != kInfinity) dy = Where(Greater(at.x(), high), zero, dy);
+  return dy;
+}
+
 Status CheckClip(const Op& op) {
   if (!std::isnan(op.Double("min")) && !std::isnan(op.Double("max"))) return OkStatus();
   return OpError(op, "min and max must not be NaN");
@@ -111,17 +187,22 @@ Status CheckClip(const Op& op) {
 
 std::vector<OpDef> ElementwiseUnaryOps() {
   using Kind = Attribute::Kind;
-  std::vector<ElementwiseRow> rows = Functions();
+  std::vector<ElementwiseRow> rows = Arithmetic();
+  for (auto more : {Elementary(), Bits()}) {
+    for (ElementwiseRow& row : more) rows.push_back(std::move(row));
+  }
   rows.push_back({.name = "reciprocal",
                   .doc = "y = 1 / x.",
                   .operands = {{"x"}},
                   .accepts = Accepts::kFloat,
-                  .formula = Reciprocal});
+                  .formula = Reciprocal,
+                  .derivative = [](const Site& at) { return -(at.dy() * Square(at.y())); }});
   rows.push_back({.name = "clip",
                   .doc = "y = min(max(x, min), max). On integers the bounds are rounded inwards "
                          "and limited to the type's range.",
                   .operands = {{"x"}},
                   .formula = Clip,
+                  .derivative = ClipDerivative,
                   .attributes = {{"min", Kind::kDouble, -kInfinity, "the lower bound"},
                                  {"max", Kind::kDouble, kInfinity, "the upper bound"}},
                   .check = CheckClip});
@@ -130,7 +211,8 @@ std::vector<OpDef> ElementwiseUnaryOps() {
                   .operands = {{"x"}},
                   .accepts = Accepts::kFloat,
                   .formula = IsNan,
-                  .result = BoolResult});
+                  .result = BoolResult,
+                  .no_gradient = "its result is a truth value"});
   rows.push_back({.name = "is_inf",
                   .doc = "y = true where x is infinite.",
                   .operands = {{"x"}},
@@ -138,16 +220,20 @@ std::vector<OpDef> ElementwiseUnaryOps() {
                   .formula = IsInf,
                   .attributes = {{"detect_negative", Kind::kBool, true, "whether -inf counts"},
                                  {"detect_positive", Kind::kBool, true, "whether +inf counts"}},
-                  .result = BoolResult});
-  rows.push_back({.name = "cast",
-                  .doc = "y = x as a value of type `to`. Floats to integers truncate and "
-                         "saturate; to bool is x != 0; to narrower floats rounds to nearest even; "
-                         "integers wrap.",
-                  .operands = {{"x"}},
-                  .accepts = Accepts::kAny,
-                  .formula = Cast,
-                  .attributes = {{"to", Kind::kElementType, {}, "the result's element type"}},
-                  .result = [](const Op& op) { return op.Element("to"); }});
+                  .result = BoolResult,
+                  .no_gradient = "its result is a truth value"});
+  rows.push_back(
+      {.name = "cast",
+       .doc = "y = x as a value of type `to`. Floats to integers truncate and "
+              "saturate; to bool is x != 0; to narrower floats rounds to nearest even; "
+              "integers wrap.",
+       .operands = {{"x"}},
+       .accepts = Accepts::kAny,
+       .formula = Cast,
+       .derivative =
+           [](const Site& at) { return at.dy().Make("cast", {{"to", at.x().element()}}); },
+       .attributes = {{"to", Kind::kElementType, {}, "the result's element type"}},
+       .result = [](const Op& op) { return op.Element("to"); }});
   std::vector<OpDef> ops;
   for (ElementwiseRow& row : rows) ops.push_back(MakeElementwise(std::move(row)));
   ops.back().evaluate = EvaluateCast;

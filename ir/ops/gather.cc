@@ -1,6 +1,9 @@
 // Ops that read a tensor at positions held in another tensor. Negative positions count from the
 // end. A position outside of the dimension is an error in the reference evaluation; compiled code
 // clamps it to the nearest one inside, and so never reads outside of the data.
+#include <algorithm>
+
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -82,6 +85,37 @@ Expr GatherElement(const Op& op, const Reader& read, const Indices& index) {
   return read(0, DataPart(op, index, position));
 }
 
+// Gradients: dy is added up at the positions it was read from. (Of the indices there is none: they
+// are integers.)
+
+StatusOr<Op*> GatherGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  const Shape &data = at.x(0).shape(), &indices = at.x(1).shape();
+  const auto axis = static_cast<size_t>(op.Int("axis"));
+  // The indexed dimensions go first.
+  std::vector<int64_t> to_front, back;
+  for (size_t d = 0; d < indices.size(); ++d) to_front.push_back(static_cast<int64_t>(axis + d));
+  for (size_t d = 0; d < axis; ++d) {
+    to_front.push_back(static_cast<int64_t>(d));
+    back.push_back(static_cast<int64_t>(d + 1));
+  }
+  back.push_back(0);
+  for (size_t d = axis + 1; d < data.size(); ++d) {
+    to_front.push_back(static_cast<int64_t>(d + indices.size() - 1));
+    back.push_back(static_cast<int64_t>(d));
+  }
+  Shape front = data;
+  std::rotate(front.begin(), front.begin() + static_cast<int64_t>(axis),
+              front.begin() + static_cast<int64_t>(axis) + 1);
+  Shape rows = indices;
+  rows.push_back(1);
+  const Term dy = axis == 0 ? at.dy() : at.dy().Transpose(to_front);
+  const Term dx(
+      b, b.Make("scatter_nd", {Zeros(at.dy(), front).op(), at.x(1).Reshape(rows).op(), dy.op()},
+                {{"reduction", "add"}}));
+  return (axis == 0 ? dx : dx.Transpose(back)).op();
+}
+
 OpDef Gather() {
   return {.name = "gather",
           .doc =
@@ -92,7 +126,8 @@ OpDef Gather() {
           .traits = kMovement,
           .infer = InferGather,
           .evaluate = EvaluateGather,
-          .element = GatherElement};
+          .element = GatherElement,
+          .gradient = GatherGradient};
 }
 
 // ---- gather_elements
@@ -144,7 +179,13 @@ OpDef GatherElements() {
           .traits = kMovement,
           .infer = InferGatherElements,
           .evaluate = EvaluateGatherElements,
-          .element = GatherElementsElement};
+          .element = GatherElementsElement,
+          .gradient = [](Builder& b, Op& op, size_t k, Op* dy) {
+            const GradientSite at{b, op, k, dy};
+            return b.Make("scatter_elements",
+                          {Zeros(at.dy(), at.x(0).shape()).op(), op.operand(1), dy},
+                          {{"axis", op.Int("axis")}, {"reduction", "add"}});
+          }};
 }
 
 // ---- gather_nd
@@ -219,6 +260,25 @@ Expr GatherNdElement(const Op& op, const Reader& read, const Indices& index) {
               }));
 }
 
+// scatter_nd knows no batch: the batch's own coordinates are put before the others.
+StatusOr<Op*> GatherNdGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  Shape column = at.x(1).shape();
+  column.back() = 1;
+  std::vector<StatusOr<Op*>> parts;
+  for (int64_t d = 0; d < op.Int("batch_dims"); ++d) {
+    parts.push_back(
+        b.Make("iota", {}, {{"shape", column}, {"axis", d}, {"element", at.x(1).element()}}));
+  }
+  parts.push_back(at.x(1).op());
+  const auto indices =
+      parts.size() == 1
+          ? parts[0]
+          : b.Make("concat", parts, {{"axis", static_cast<int64_t>(column.size()) - 1}});
+  return b.Make("scatter_nd", {Zeros(at.dy(), at.x(0).shape()).op(), indices, dy_op},
+                {{"reduction", "add"}});
+}
+
 OpDef GatherNd() {
   return {.name = "gather_nd",
           .doc =
@@ -231,7 +291,8 @@ OpDef GatherNd() {
           .traits = kMovement,
           .infer = InferGatherNd,
           .evaluate = EvaluateGatherNd,
-          .element = GatherNdElement};
+          .element = GatherNdElement,
+          .gradient = GatherNdGradient};
 }
 
 }  // namespace

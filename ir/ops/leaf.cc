@@ -7,6 +7,8 @@ namespace kiln {
 
 namespace {
 
+constexpr char kNoOperands[] = "it has no operands";
+
 StatusOr<TensorType> InferParameter(const Op& op) {
   const Parameter* const parameter = op.graph()->module()->FindParameter(op.String("name"));
   if (parameter == nullptr) {
@@ -32,24 +34,28 @@ std::vector<OpDef> LeafOps() {
   ops.push_back({.name = "input",
                  .doc = "An input of the graph. Made by Builder::Input.",
                  .traits = kLeaf,
-                 .infer = [](const Op& op) -> StatusOr<TensorType> { return op.type(); }});
+                 .infer = [](const Op& op) -> StatusOr<TensorType> { return op.type(); },
+                 .no_gradient = kNoOperands});
   ops.push_back({.name = "parameter",
                  .doc = "The module's parameter `name`.",
                  .attributes = {{"name", Attribute::Kind::kString, {}, "the parameter's name"}},
                  .traits = kLeaf,
-                 .infer = InferParameter});
+                 .infer = InferParameter,
+                 .no_gradient = kNoOperands});
   ops.push_back(
       {.name = "constant",
        .doc = "A tensor known when the model is compiled.",
        .attributes = {{"value", Attribute::Kind::kTensor, {}, "the tensor"}},
        .traits = kLeaf,
-       .infer = [](const Op& op) -> StatusOr<TensorType> { return op.Constant("value").type(); }});
+       .infer = [](const Op& op) -> StatusOr<TensorType> { return op.Constant("value").type(); },
+       .no_gradient = kNoOperands});
   ops.push_back({.name = "fusion",
                  .doc = "Ops compiled into one kernel: the body, whose inputs stand for the "
                         "operands. Every op of the body but its output is used inside only.",
                  .operands = {{"operands", /*variadic=*/true}},
                  .traits = kRegion,
-                 .infer = InferFusion});
+                 .infer = InferFusion,
+                 .no_gradient = "functions are differentiated before their ops are fused"});
   return ops;
 }
 

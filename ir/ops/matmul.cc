@@ -1,4 +1,5 @@
 // Matrix product with numpy's batch broadcasting.
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -116,6 +117,39 @@ Expr MatmulElement(const Op& op, const Reader& read, const std::vector<Expr>& in
   return Reduce(loop::ReduceOp::kSum, vars, Binary(loop::BinaryOp::kMul, a, b));
 }
 
+Term Product(const Term& a, const Term& b, bool transpose_a, bool transpose_b) {
+  if (!a.has_value() || !b.has_value()) return a.has_value() ? b : a;
+  return {a.b(), a.b().Make("matmul", {a.op(), b.op()},
+                            {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}})};
+}
+
+/// `x` [batch.., i, j] as [batch * i, j].
+Term AsRows(const Term& x) {
+  if (!x.has_value()) return x;
+  const int64_t columns = x.shape().back();
+  return x.Reshape({ElementCount({x.shape().begin(), x.shape().end() - 1}), columns});
+}
+
+// For y = A B, with what is transposed undone: dA = dy B^T, dB = A^T dy; operands that are stored
+// transposed get the transposed gradient. What was broadcast over batches is summed; one matrix b
+// for all batches of a is one product of all rows.
+StatusOr<Op*> MatmulGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  const bool ta = op.Bool("transpose_a"), tb = op.Bool("transpose_b");
+  if (k == 0) {
+    const Term da =
+        ta ? Product(at.x(1), at.dy(), tb, true) : Product(at.dy(), at.x(1), false, !tb);
+    return SumTo(da, at.x(0).shape()).op();
+  }
+  Term a = at.x(0), dy = at.dy();
+  if (!ta && at.x(1).shape().size() == 2) {
+    a = AsRows(a);
+    dy = AsRows(dy);
+  }
+  const Term db = tb ? Product(dy, a, true, ta) : Product(a, dy, !ta, false);
+  return SumTo(db, at.x(1).shape()).op();
+}
+
 }  // namespace
 
 std::vector<OpDef> MatmulOps() {
@@ -132,7 +166,8 @@ std::vector<OpDef> MatmulOps() {
                  .traits = kContraction,
                  .infer = InferMatmul,
                  .evaluate = EvaluateMatmul,
-                 .element = MatmulElement});
+                 .element = MatmulElement,
+                 .gradient = MatmulGradient});
   return ops;
 }
 

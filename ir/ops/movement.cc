@@ -1,5 +1,6 @@
 // Ops that rearrange or repeat all elements of a tensor, and iota, which makes them up.
 #include "ir/eval/scalar.h"
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -95,7 +96,10 @@ OpDef Reshape() {
           .traits = kMovement | kView,
           .infer = InferReshape,
           .evaluate = EvaluateReshape,
-          .element = ReshapeElement};
+          .element = ReshapeElement,
+          .gradient = [](Builder& b, Op& op, size_t, Op* dy) {
+            return b.Reshape(dy, op.operand(0)->shape());
+          }};
 }
 
 // ---- transpose
@@ -134,9 +138,12 @@ OpDef Transpose() {
           .traits = kMovement,
           .infer = InferTranspose,
           .evaluate = EvaluateTranspose,
-          .element = [](const Op& op, const Reader& read, const Indices& index) {
-            return read(0, Untranspose(op, index));
-          }};
+          .element = [](const Op& op, const Reader& read,
+                        const Indices& index) { return read(0, Untranspose(op, index)); },
+          .gradient =
+              [](Builder& b, Op& op, size_t, Op* dy) {
+                return b.Transpose(dy, Untranspose(op, AllAxes(op.shape().size())));
+              }};
 }
 
 // ---- broadcast
@@ -170,9 +177,12 @@ OpDef Broadcast() {
           .traits = kMovement,
           .infer = InferBroadcastTo,
           .evaluate = EvaluateBroadcastTo,
-          .element = [](const Op& op, const Reader& read, const Indices& index) {
-            return ReadBroadcast(read, 0, op.operand(0)->shape(), index);
-          }};
+          .element =
+              [](const Op& op, const Reader& read, const Indices& index) {
+                return ReadBroadcast(read, 0, op.operand(0)->shape(), index);
+              },
+          .gradient = [](Builder& b, Op& op, size_t,
+                         Op* dy) { return SumTo(Term(b, dy), op.operand(0)->shape()).op(); }};
 }
 
 // ---- relayout
@@ -185,15 +195,18 @@ StatusOr<TensorType> InferRelayout(const Op& op) {
 }
 
 OpDef Relayout() {
-  return {.name = "relayout",
-          .doc = "The same tensor in another physical layout: y[i] = x[i] for every logical index.",
-          .operands = {{"x"}},
-          .attributes = {{"layout", Attribute::Kind::kLayout, {}, "the result's layout"}},
-          .traits = kMovement,
-          .infer = InferRelayout,
-          .evaluate = EvaluateReshape,
-          .element = [](const Op&, const Reader& read, const Indices& index) {
-            return read(0, index);
+  return {
+      .name = "relayout",
+      .doc = "The same tensor in another physical layout: y[i] = x[i] for every logical index.",
+      .operands = {{"x"}},
+      .attributes = {{"layout", Attribute::Kind::kLayout, {}, "the result's layout"}},
+      .traits = kMovement,
+      .infer = InferRelayout,
+      .evaluate = EvaluateReshape,
+      .element = [](const Op&, const Reader& read, const Indices& index) { return read(0, index); },
+      .gradient =
+          [](Builder& b, Op& op, size_t, Op* dy) {
+            return b.Make("relayout", {dy}, {{"layout", op.operand(0)->type().layout}});
           }};
 }
 
@@ -228,9 +241,11 @@ OpDef Iota() {
                          {"element", Attribute::Kind::kElementType, {}, "the element type"}},
           .infer = InferIota,
           .evaluate = EvaluateIota,
-          .element = [](const Op& op, const Reader&, const Indices& index) {
-            return loop::Cast(ComputeType(op.element()), index[op.Int("axis")]);
-          }};
+          .element =
+              [](const Op& op, const Reader&, const Indices& index) {
+                return loop::Cast(ComputeType(op.element()), index[op.Int("axis")]);
+              },
+          .no_gradient = "it has no operands"};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/ops/gradient.h"
 #include "ir/ops/lines.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
@@ -111,6 +112,100 @@ Expr LrnElement(const Op& op, const Reader& read, const std::vector<Expr>& index
   return x / PowBeta(base, op.Double("beta"));
 }
 
+// With s = bias + alpha/size * (sum of x^2) and y = x s^-beta:
+// dx = dy s^-beta - 2 alpha beta / size * x * (sum of dy y / s over the windows that x is in).
+StatusOr<Op*> LrnGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  const Reach reach = LrnReach(op);
+  const double factor = op.Double("alpha") / static_cast<double>(op.Int("size"));
+  const double beta = op.Double("beta");
+  const auto sum = [](const Term& x, int64_t below, int64_t above) {
+    return x.Make("window_sum", {{"axis", 1}, {"below", below}, {"above", above}});
+  };
+  const Term x = at.x(), dy = at.dy();
+  const Term base = factor * sum(x * x, reach.below, reach.above) + op.Double("bias");
+  const Term shared = sum(dy * at.y() / base, reach.above, reach.below);
+  return (dy * Power(base, -beta) - 2 * factor * beta * (x * shared)).op();
+}
+
+// window_sum
+
+Status CheckWindowSum(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckFloat(op));
+  KILN_RETURN_IF_ERROR(CheckAxis(op, "axis", op.Int("axis"), op.operand(0)->type().rank()));
+  for (const char* const name : {"below", "above"}) {
+    KILN_RETURN_IF_ERROR(
+        CheckRange(op, name, op.Int(name), 0, std::numeric_limits<int32_t>::max()));
+  }
+  return OkStatus();
+}
+
+StatusOr<TensorType> InferWindowSum(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckWindowSum(op));
+  return op.operand(0)->type();
+}
+
+Status EvaluateWindowSum(const Op& op, std::span<const Array* const> in, Array& result) {
+  const AxisView view(op.shape(), op.Int("axis"));
+  for (int64_t line = 0; line < view.outer * view.inner; ++line) {
+    const int64_t o = line / view.inner, inner = line % view.inner;
+    for (int64_t j = 0; j < view.extent; ++j) {
+      const int64_t end = std::min(view.extent, j + op.Int("above") + 1);
+      double& sum = result.floats[view.Offset(o, j, inner)];
+      for (int64_t i = std::max<int64_t>(0, j - op.Int("below")); i < end; ++i) {
+        sum += in[0]->floats[view.Offset(o, i, inner)];
+      }
+    }
+  }
+  return OkStatus();
+}
+
+Expr WindowSumElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
+  const int64_t axis = op.Int("axis"), extent = op.shape()[axis];
+  const int64_t others = std::max<int64_t>(0, extent - 1);
+  const int64_t below = std::min(op.Int("below"), others);
+  const int64_t above = std::min(op.Int("above"), others);
+  if (below + above == 0) return read(0, index);
+  const loop::Var step = loop::MakeVar("j", below + above + 1);
+  std::vector<Expr> at = index;
+  at[axis] = index[axis] + step - below;
+  const Expr value = read(0, at);
+  const Expr inside = And(Ge(at[axis], 0), Lt(at[axis], extent));
+  return Reduce(ReduceOp::kSum, {step}, Select(inside, value, Const(value.type(), 0)));
+}
+
+StatusOr<Op*> WindowSumGradient(Builder& b, Op& op, size_t, Op* dy) {
+  return b.Make("window_sum", {dy},
+                {{"axis", op.Int("axis")}, {"below", op.Int("above")}, {"above", op.Int("below")}});
+}
+
+// standardize
+
+/// For y = (x - mean) / deviation, with both taken over `axes`:
+/// dx = (dy - mean of dy - y * mean of (dy y)) / deviation.
+StatusOr<Op*> StandardizeGradient(const GradientSite& at, const std::vector<int64_t>& axes) {
+  const Term x = at.x(), y = at.y(), dy = at.dy();
+  const Term centred = x - x.Mean(axes);
+  const Term variance = (centred * centred).Mean(axes);
+  const Term scale = 1 / (variance + at.op.Double("epsilon")).Make("sqrt");
+  return ((dy - dy.Mean(axes) - y * (dy * y).Mean(axes)) * scale).op();
+}
+
+StatusOr<TensorType> InferStandardize(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckFloat(op));
+  KILN_RETURN_IF_ERROR(CheckEpsilon(op));
+  KILN_RETURN_IF_ERROR(CheckAxes(op, "axes", op.Ints("axes"), op.operand(0)->type().rank()));
+  return TensorType{op.operand(0)->element(), op.operand(0)->shape()};
+}
+
+StatusOr<Op*> DecomposeStandardize(Builder& b, const Op& op) {
+  const std::vector<int64_t>& axes = op.Ints("axes");
+  const Term x(b, op.operand(0));
+  const Term centred = x - x.Mean(axes);
+  const Term variance = (centred * centred).Mean(axes);
+  return (centred * (1 / (variance + op.Double("epsilon")).Make("sqrt"))).op();
+}
+
 // batch_norm
 
 StatusOr<TensorType> InferBatchNorm(const Op& op) {
@@ -207,6 +302,12 @@ StatusOr<Stmt> LayerNormNest(const Op& op, const NestContext& context) {
                      [&](const Lines& lines) { return LayerNormOfLine(op, context, lines); });
 }
 
+StatusOr<Op*> LayerNormGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  std::vector<int64_t> axes;
+  for (int64_t axis = op.Int("axis"); axis < op.type().rank(); ++axis) axes.push_back(axis);
+  return StandardizeGradient({b, op, k, dy}, axes);
+}
+
 // instance_norm
 
 StatusOr<TensorType> InferInstanceNorm(const Op& op) {
@@ -241,7 +342,30 @@ std::vector<OpDef> NormalizationOps() {
                                 {"bias", Kind::kDouble, Attribute(1.0), "added to the sum"}},
                  .infer = InferLrn,
                  .evaluate = EvaluateLrn,
-                 .element = LrnElement});
+                 .element = LrnElement,
+                 .gradient = LrnGradient});
+  ops.push_back({.name = "window_sum",
+                 .doc = "y[i] = the sum of x[j] along `axis`, for j from i - below to i + above "
+                        "as far as they exist.",
+                 .operands = {{"x"}},
+                 .attributes = {{"axis", Kind::kInt, {}, "the dimension summed along"},
+                                {"below", Kind::kInt, {}, "elements before its own, >= 0"},
+                                {"above", Kind::kInt, {}, "elements behind its own, >= 0"}},
+                 .infer = InferWindowSum,
+                 .evaluate = EvaluateWindowSum,
+                 .element = WindowSumElement,
+                 .gradient = WindowSumGradient});
+  ops.push_back(
+      {.name = "standardize",
+       .doc = "y = (x - mean) / sqrt(variance + epsilon), with mean and variance taken "
+              "over `axes`: batch normalisation by the statistics of the batch.",
+       .operands = {{"x"}},
+       .attributes = {{"axes", Kind::kInts, {}, "the dimensions of the statistics"}, Epsilon()},
+       .infer = InferStandardize,
+       .decompose = DecomposeStandardize,
+       .gradient = [](Builder& b, Op& op, size_t k, Op* dy) {
+         return StandardizeGradient({b, op, k, dy}, op.Ints("axes"));
+       }});
   ops.push_back({.name = "batch_norm",
                  .doc = "y = (x - mean) / sqrt(variance + epsilon) * scale + bias, with one value "
                         "of mean, variance, scale and bias per channel (dimension 1).",
@@ -258,7 +382,8 @@ std::vector<OpDef> NormalizationOps() {
                       Epsilon()},
        .infer = InferLayerNorm,
        .evaluate = EvaluateLayerNorm,
-       .nest = LayerNormNest});
+       .nest = LayerNormNest,
+       .gradient = LayerNormGradient});
   ops.push_back({.name = "instance_norm",
                  .doc = "y = (x - mean) / sqrt(variance + epsilon), with mean and variance taken "
                         "over the spatial dimensions of each channel of each batch element.",

@@ -28,9 +28,13 @@ const OpTable& Table() {
         MatmulOps,
         ConvOps,
         WinogradOps,
+        ConvGradientOps,
         PoolOps,
+        UnpoolOps,
         SoftmaxOps,
         NormalizationOps,
+        RandomOps,
+        LossOps,
         ResizeOps,
     };
     for (const auto family : kFamilies) {

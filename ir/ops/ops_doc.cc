@@ -67,11 +67,17 @@ std::string Attributes(const OpDef& def) {
 
 }  // namespace
 
+std::string GradientStatus(const OpDef& def) {
+  if (def.gradient) return "yes";
+  if (def.no_gradient.empty()) return "by its decomposition";
+  return StrCat("none, ", def.no_gradient);
+}
+
 std::string OpsDocumentation() {
   std::string text = kHeader;
   for (const OpDef* const def : AllOps()) {
     text += StrCat("\n## ", def->name, "\n\n`", Signature(*def), "` (", Kind(*def), ")\n\n",
-                   def->doc, "\n", Attributes(*def));
+                   def->doc, "\n\nGradient: ", GradientStatus(*def), ".\n", Attributes(*def));
   }
   return text;
 }

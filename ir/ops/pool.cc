@@ -1,10 +1,13 @@
 // Pooling over 1 to 3 spatial dimensions: maximum (value and position), average, p-norm. Padding
 // never takes part in a result; only avg_pool may count it.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
+#include "ir/ops/unpool.h"
 #include "ir/ops/window.h"
 
 namespace kiln {
@@ -311,6 +314,50 @@ Expr LpPoolElement(const Op& op, const Reader& read, const std::vector<Expr>& in
   return power(Reduce(ReduceOp::kSum, tap.vars, power(magnitude, exponent)), 1 / exponent);
 }
 
+// Gradients. What a window passes on goes back to where it read.
+
+/// dx[p] = the sum of dy over the windows that read p.
+Term SumUnpool(const Op& op, const Term& dy) {
+  AttributeMap attributes = UnpoolAttributesOf(op);
+  return dy.Make("sum_unpool", std::move(attributes));
+}
+
+StatusOr<Op*> MaxPoolGradient(Builder& b, Op& op, size_t, Op* dy) {
+  AttributeMap attributes = UnpoolAttributesOf(op);
+  attributes.erase("input");
+  const auto taps = b.Make("max_pool_taps", {op.operand(0), &op}, std::move(attributes));
+  return b.Make("max_unpool", {dy, taps}, UnpoolAttributesOf(op));
+}
+
+StatusOr<Op*> AvgPoolGradient(Builder& b, Op& op, size_t, Op* dy) {
+  const Window window = PoolWindow(op);
+  const Shape outputs(op.shape().begin() + 2, op.shape().end());
+  std::vector<double> shares;
+  std::vector<int64_t> y = {0, 0};
+  for (Index p(outputs); p.valid(); p.Next()) {
+    y.resize(2);
+    y.insert(y.end(), p.values().begin(), p.values().end());
+    const int64_t count = CountElements(op, window, y);
+    shares.push_back(count == 0 ? 0 : 1.0 / static_cast<double>(count));
+  }
+  const bool uniform = std::equal(shares.begin() + 1, shares.end(), shares.begin());
+  const auto share = uniform ? b.Scalar(dy->element(), shares[0])
+                             : b.Constant(Tensor::FromDoubles(dy->element(), outputs, shares));
+  return SumUnpool(op, Term(b, b.Mul(dy, share))).op();
+}
+
+// d/dx of (sum of |x|^p)^(1/p): |x|^(p-1) sign(x) y^(1-p), and 0 where all of the window is 0.
+StatusOr<Op*> LpPoolGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  const auto p = static_cast<double>(op.Int("p"));
+  if (p == 1) return (at.x().Make("sign") * SumUnpool(op, at.dy())).op();
+  const Term positive = Greater(at.y(), 0);
+  const Term scale = Power(Where(positive, at.y(), 1), 1 - p);
+  const Term back = SumUnpool(op, Where(positive, at.dy() * scale, 0));
+  if (p == 2) return (at.x() * back).op();
+  return (at.x().Make("sign") * Power(at.x().Make("abs"), p - 1) * back).op();
+}
+
 std::vector<AttributeDef> PoolAttributes() {
   std::vector<AttributeDef> attributes = {
       {"kernel", Attribute::Kind::kInts, {}, "the window's extents, >= 1"}};
@@ -342,7 +389,8 @@ std::vector<OpDef> PoolOps() {
                  .attributes = PoolAttributes(),
                  .infer = InferMaxPool,
                  .evaluate = EvaluateMaxPool,
-                 .element = MaxPoolElement});
+                 .element = MaxPoolElement,
+                 .gradient = MaxPoolGradient});
   ops.push_back({.name = "max_pool_indices",
                  .doc = "Where max_pool finds its results: the flat index into the whole of x, the "
                         "first of equals in row-major order; with storage_order 1 the position "
@@ -352,7 +400,8 @@ std::vector<OpDef> PoolOps() {
                  .attributes = std::move(index_attributes),
                  .infer = InferMaxPoolIndices,
                  .evaluate = EvaluateMaxPoolIndices,
-                 .nest = MaxPoolIndicesNest});
+                 .nest = MaxPoolIndicesNest,
+                 .no_gradient = "its result is a position"});
   ops.push_back({.name = "avg_pool",
                  .doc = "The mean of each window over x [N, C, spatial...]: the sum of the "
                         "elements in the input, divided by how many there are, or with "
@@ -362,7 +411,8 @@ std::vector<OpDef> PoolOps() {
                  .attributes = std::move(avg_attributes),
                  .infer = InferAvgPool,
                  .evaluate = EvaluateAvgPool,
-                 .element = AvgPoolElement});
+                 .element = AvgPoolElement,
+                 .gradient = AvgPoolGradient});
   ops.push_back({.name = "lp_pool",
                  .doc =
                      "The p-norm of each window over x [N, C, spatial...]: (sum of |x|^p)^(1/p). "
@@ -371,7 +421,8 @@ std::vector<OpDef> PoolOps() {
                  .attributes = std::move(lp_attributes),
                  .infer = InferLpPool,
                  .evaluate = EvaluateLpPool,
-                 .element = LpPoolElement});
+                 .element = LpPoolElement,
+                 .gradient = LpPoolGradient});
   return ops;
 }
 

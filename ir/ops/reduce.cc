@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -138,7 +139,48 @@ Expr MeanElement(const Op& op, const Reader& read, const std::vector<Expr>& inde
   return sum / loop::ConstInt(sum.type(), count);
 }
 
-OpDef ReduceDef(std::string name, std::string doc, ReduceOp reduce) {
+// Gradients. A value of the result, seen from the operand: its reduced dimensions are 1.
+Term Kept(const GradientSite& at, const Term& value) {
+  Shape shape = at.x().shape();
+  for (const int64_t axis : at.op.Ints("axes")) shape[axis] = 1;
+  return value.Reshape(std::move(shape));
+}
+
+Term SumGradient(const GradientSite& at) { return Kept(at, at.dy()).Broadcast(at.x().shape()); }
+
+Term MeanGradient(const GradientSite& at) {
+  const double share = 1.0 / static_cast<double>(ReducedCount(at.op));
+  return Kept(at, at.dy() * share).Broadcast(at.x().shape());
+}
+
+// Equal extremes share the gradient.
+Term ExtremeGradient(const GradientSite& at) {
+  const Term is_extreme = Equal(at.x(), Kept(at, at.y()));
+  const Term ones = is_extreme.Make("cast", {{"to", at.dy().element()}});
+  return ones * (Kept(at, at.dy()) / ones.Sum(at.op.Ints("axes")));
+}
+
+// dy times the product of the others: y / x, but for one 0, whose others are not 0, and 0 where
+// there are several.
+Term ProdGradient(const GradientSite& at) {
+  const std::vector<int64_t>& axes = at.op.Ints("axes");
+  const Term zero = at.dy().Scalar(0);
+  const Term is_zero = Equal(at.x(), zero);
+  const Term zeros = is_zero.Make("cast", {{"to", at.dy().element()}}).Sum(axes);
+  const Term others = Where(is_zero, zero + 1, at.x());
+  const Term product = axes.empty() ? others : others.Make("reduce_prod", {{"axes", axes}});
+  const Term of_zero = Where(Less(zeros, 1.5), product, 0);
+  const Term of_others = Where(Less(zeros, 0.5), product / others, 0);
+  return Kept(at, at.dy()) * Where(is_zero, of_zero, of_others);
+}
+
+template <Term (*kFormula)(const GradientSite&)>
+StatusOr<Op*> ReduceGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  return kFormula({b, op, k, dy}).op();
+}
+
+OpDef ReduceDef(std::string name, std::string doc, ReduceOp reduce,
+                StatusOr<Op*> (*gradient)(Builder&, Op&, size_t, Op*)) {
   return {
       .name = std::move(name),
       .doc = std::move(doc),
@@ -159,7 +201,8 @@ OpDef ReduceDef(std::string name, std::string doc, ReduceOp reduce) {
       .element =
           [reduce](const Op& op, const Reader& read, const std::vector<Expr>& index) {
             return ReduceElement(op, reduce, read, index);
-          }};
+          },
+      .gradient = gradient};
 }
 
 }  // namespace
@@ -169,22 +212,22 @@ std::vector<OpDef> ReduceOps() {
   ops.push_back(ReduceDef("reduce_sum",
                           "The sum of x over the axes; 0 over nothing. Integers wrap in their own "
                           "type.",
-                          ReduceOp::kSum));
+                          ReduceOp::kSum, ReduceGradient<SumGradient>));
   ops.push_back(ReduceDef("reduce_prod",
                           "The product of x over the axes; 1 over nothing. Integers wrap.",
-                          ReduceOp::kProd));
+                          ReduceOp::kProd, ReduceGradient<ProdGradient>));
   ops.push_back(ReduceDef("reduce_max",
                           "The largest of x over the axes; NaN if any is NaN; the type's lowest "
                           "value (-inf) over nothing.",
-                          ReduceOp::kMax));
+                          ReduceOp::kMax, ReduceGradient<ExtremeGradient>));
   ops.push_back(ReduceDef("reduce_min",
                           "The smallest of x over the axes; NaN if any is NaN; the type's highest "
                           "value (inf) over nothing.",
-                          ReduceOp::kMin));
+                          ReduceOp::kMin, ReduceGradient<ExtremeGradient>));
   OpDef mean = ReduceDef("reduce_mean",
                          "The sum of x over the axes divided by the number of elements. Integers "
                          "truncate; over nothing floats give NaN and integers 0.",
-                         ReduceOp::kSum);
+                         ReduceOp::kSum, ReduceGradient<MeanGradient>);
   mean.evaluate = EvaluateMean;
   mean.element = MeanElement;
   ops.push_back(std::move(mean));

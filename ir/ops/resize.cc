@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -445,6 +446,25 @@ Expr ResizeElement(const Op& op, const Reader& read, const std::vector<Expr>& in
                     : loop::ConstInt(type, WrapInt(type, static_cast<int64_t>(extrapolation))));
 }
 
+// Resampling is linear along each dimension: dx is dy times the transposed weights.
+StatusOr<Op*> ResizeGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  const GradientSite at{b, op, k, dy};
+  Term dx = at.dy();
+  for (size_t d = 0; d < op.shape().size(); ++d) {
+    const ResizeDim dim = DimOf(op, d);
+    if (dim.IsIdentity()) continue;
+    std::vector<double> weights(static_cast<size_t>(dim.input * dim.output), 0);
+    for (int64_t x = 0; x < dim.output; ++x) {
+      const Taps taps = FindTaps(op, dim, x);
+      for (size_t t = 0; t < taps.indices.size() && !taps.outside; ++t) {
+        weights[static_cast<size_t>(taps.indices[t] * dim.output + x)] += taps.weights[t];
+      }
+    }
+    dx = Apply(weights, dim.input, dx, static_cast<int64_t>(d));
+  }
+  return dx.op();
+}
+
 std::string Choices(const std::vector<std::string_view>& names) { return StrJoin(names, ", "); }
 
 }  // namespace
@@ -480,7 +500,8 @@ std::vector<OpDef> ResizeOps() {
              "tf_crop_and_resize: the result where c lies outside x"}},
        .infer = InferResize,
        .evaluate = EvaluateResize,
-       .element = ResizeElement});
+       .element = ResizeElement,
+       .gradient = ResizeGradient});
   return ops;
 }
 

@@ -87,7 +87,13 @@ std::vector<OpDef> ScanOps() {
                    return ForEachLine(op.shape(), {op.Int("axis")}, [&](const Lines& lines) {
                      return CumsumOfLines(op, context, lines);
                    });
-                 }});
+                 },
+                 .gradient =
+                     [](Builder& b, Op& op, size_t, Op* dy) {
+                       AttributeMap attributes = op.attributes();
+                       attributes.insert_or_assign("reverse", !op.Bool("reverse"));
+                       return b.Make("cumsum", {dy}, std::move(attributes));
+                     }});
   return ops;
 }
 

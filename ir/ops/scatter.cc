@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "ir/eval/scalar.h"
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -95,6 +96,20 @@ loop::Stmt ScatterNest(const Op& op, const NestContext& context,
   return loop::Block({copy, update});
 }
 
+// dL/d(data) and dL/d(updates), where `gather` reads dy as the updates were written. With "none"
+// the places must differ: which of several updates has stayed is not traced.
+StatusOr<Op*> ScatterGradient(Builder& b, Op& op, size_t k, Op* dy,
+                              const std::function<StatusOr<Op*>()>& gather) {
+  const std::string& reduction = op.String("reduction");
+  if (reduction != "none" && reduction != "add") {
+    return Unsupported(op.kind(), " with reduction \"", reduction, "\" has no gradient");
+  }
+  if (k == 2) return gather();
+  if (reduction == "add") return dy;
+  const auto zeros = Zeros(Term(b, dy), op.operand(2)->shape()).op();
+  return b.Make(op.kind(), {dy, op.operand(1), zeros}, op.attributes());
+}
+
 // ---- scatter_elements
 
 StatusOr<TensorType> InferScatterElements(const Op& op) {
@@ -155,7 +170,12 @@ OpDef ScatterElements() {
                          ReductionAttribute()},
           .infer = InferScatterElements,
           .evaluate = EvaluateScatterElements,
-          .nest = ScatterElementsNest};
+          .nest = ScatterElementsNest,
+          .gradient = [](Builder& b, Op& op, size_t k, Op* dy) {
+            return ScatterGradient(b, op, k, dy, [&] {
+              return b.Make("gather_elements", {dy, op.operand(1)}, {{"axis", op.Int("axis")}});
+            });
+          }};
 }
 
 // ---- scatter_nd
@@ -223,7 +243,11 @@ OpDef ScatterNd() {
           .attributes = {ReductionAttribute()},
           .infer = InferScatterNd,
           .evaluate = EvaluateScatterNd,
-          .nest = ScatterNdNest};
+          .nest = ScatterNdNest,
+          .gradient = [](Builder& b, Op& op, size_t k, Op* dy) {
+            return ScatterGradient(b, op, k, dy,
+                                   [&] { return b.Make("gather_nd", {dy, op.operand(1)}); });
+          }};
 }
 
 }  // namespace

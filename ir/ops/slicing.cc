@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ir/eval/scalar.h"
+#include "ir/ops/gradient.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 
@@ -58,6 +59,44 @@ Expr SliceElement(const Op& op, const Reader& read, const Indices& index) {
   return read(0, source);
 }
 
+std::vector<int64_t> OnesOf(size_t rank) { return std::vector<int64_t>(rank, 1); }
+
+/// Zeros of the shape of x, with dy where the slice took its elements from: turned round where the
+/// step is negative, spread out to steps of 1, padded.
+StatusOr<Op*> SliceGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  const Shape& x = at.x().shape();
+  const size_t rank = x.size();
+  std::vector<int64_t> low = op.Ints("starts"), steps = op.Ints("strides");
+  std::vector<int64_t> starts(rank, 0), directions = OnesOf(rank), high(rank);
+  Shape rows, spread_high, spread;  // two dimensions for one: elements, and their distance
+  for (size_t d = 0; d < rank; ++d) {
+    const int64_t size = op.shape()[d];
+    if (size < 2) steps[d] = 1;
+    if (steps[d] < 0) {
+      low[d] += (size - 1) * steps[d];
+      steps[d] = -steps[d];
+      starts[d] = size - 1;
+      directions[d] = -1;
+    }
+    rows.push_back(size);
+    rows.push_back(1);
+    spread_high.push_back(0);
+    spread_high.push_back(steps[d] - 1);
+    spread.push_back(size * steps[d]);
+    high[d] = x[d] - low[d] - spread[d];
+  }
+  Term dy = at.dy();
+  if (directions != OnesOf(rank)) {
+    dy = dy.Make("slice", {{"starts", starts}, {"sizes", op.shape()}, {"strides", directions}});
+  }
+  if (spread != op.shape()) {
+    const std::vector<int64_t> none(2 * rank, 0);
+    dy = dy.Reshape(rows).Make("pad", {{"low", none}, {"high", spread_high}}).Reshape(spread);
+  }
+  return dy.Make("pad", {{"low", low}, {"high", high}}).op();
+}
+
 OpDef Slice() {
   using Kind = Attribute::Kind;
   return {.name = "slice",
@@ -69,7 +108,8 @@ OpDef Slice() {
           .traits = kMovement,
           .infer = InferSlice,
           .evaluate = EvaluateSlice,
-          .element = SliceElement};
+          .element = SliceElement,
+          .gradient = SliceGradient};
 }
 
 // ---- concat
@@ -140,6 +180,14 @@ Expr ConcatElement(const Op& op, const Reader& read, const Indices& index) {
   return SelectPart(parts, read, index, axis);
 }
 
+StatusOr<Op*> ConcatGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  const size_t rank = op.shape().size();
+  std::vector<int64_t> starts(rank, 0);
+  for (size_t i = 0; i < k; ++i) starts[op.Int("axis")] += op.operand(i)->shape()[op.Int("axis")];
+  return b.Make("slice", {dy},
+                {{"starts", starts}, {"sizes", op.operand(k)->shape()}, {"strides", OnesOf(rank)}});
+}
+
 OpDef Concat() {
   return {.name = "concat",
           .doc = "The operands one after another along `axis`; their other extents are equal.",
@@ -148,7 +196,8 @@ OpDef Concat() {
           .traits = kMovement,
           .infer = InferConcat,
           .evaluate = EvaluateConcat,
-          .element = ConcatElement};
+          .element = ConcatElement,
+          .gradient = ConcatGradient};
 }
 
 // ---- pad
@@ -241,6 +290,29 @@ Expr PadElement(const Op& op, const Reader& read, const Indices& index) {
   return mode == "constant" ? PadConstant(op, read, source) : read(0, source);
 }
 
+// The constant is cut off again; what was repeated is summed, dimension by dimension.
+StatusOr<Op*> PadGradient(Builder& b, Op& op, size_t k, Op* dy_op) {
+  const GradientSite at{b, op, k, dy_op};
+  const Shape& x = at.x().shape();
+  if (op.String("mode") == "constant") {
+    std::vector<int64_t> low = op.Ints("low"), high = op.Ints("high");
+    for (int64_t& n : low) n = -n;
+    for (int64_t& n : high) n = -n;
+    return at.dy().Make("pad", {{"low", low}, {"high", high}}).op();
+  }
+  Term dx = at.dy();
+  for (size_t d = 0; d < x.size(); ++d) {
+    const int64_t out = op.shape()[d], low = op.Ints("low")[d];
+    if (low == 0 && op.Ints("high")[d] == 0) continue;
+    std::vector<double> sources(static_cast<size_t>(x[d] * out), 0);
+    for (int64_t i = 0; i < out; ++i) {
+      sources[static_cast<size_t>(SourceOf(op.String("mode"), i - low, x[d]) * out + i)] = 1;
+    }
+    dx = Apply(sources, x[d], dx, static_cast<int64_t>(d));
+  }
+  return dx.op();
+}
+
 OpDef Pad() {
   using Kind = Attribute::Kind;
   return {.name = "pad",
@@ -257,7 +329,8 @@ OpDef Pad() {
           .traits = kMovement,
           .infer = InferPad,
           .evaluate = EvaluatePad,
-          .element = PadElement};
+          .element = PadElement,
+          .gradient = PadGradient};
 }
 
 }  // namespace

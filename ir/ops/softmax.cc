@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/ops/gradient.h"
 #include "ir/ops/lines.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
@@ -127,6 +128,18 @@ StatusOr<Stmt> SoftmaxNest(const Op& op, const NestContext& context) {
                      [&](const Lines& lines) { return kBody(SoftmaxLines{op, context, lines}); });
 }
 
+// dx = y (dy - sum of dy y)
+StatusOr<Op*> SoftmaxGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  const GradientSite at{b, op, k, dy};
+  return (at.y() * (at.dy() - (at.dy() * at.y()).Sum({op.Int("axis")}))).op();
+}
+
+// dx = dy - e^y sum of dy
+StatusOr<Op*> LogSoftmaxGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  const GradientSite at{b, op, k, dy};
+  return (at.dy() - at.y().Make("exp") * at.dy().Sum({op.Int("axis")})).op();
+}
+
 const std::vector<AttributeDef>& SoftmaxAttributes() {
   static const auto* const attributes = new std::vector<AttributeDef>{
       {"axis", Attribute::Kind::kInt, {}, "the dimension that sums to one, 0 <= axis < rank"}};
@@ -144,7 +157,8 @@ std::vector<OpDef> SoftmaxOps() {
                  .attributes = SoftmaxAttributes(),
                  .infer = InferSoftmax,
                  .evaluate = EvaluateSoftmax,
-                 .nest = SoftmaxNest<SoftmaxOfLines>});
+                 .nest = SoftmaxNest<SoftmaxOfLines>,
+                 .gradient = SoftmaxGradient});
   ops.push_back({.name = "log_softmax",
                  .doc = "y = x - log(sum of exp(x) along `axis`), with x shifted by its maximum "
                         "along the axis.",
@@ -152,7 +166,8 @@ std::vector<OpDef> SoftmaxOps() {
                  .attributes = SoftmaxAttributes(),
                  .infer = InferSoftmax,
                  .evaluate = EvaluateLogSoftmax,
-                 .nest = SoftmaxNest<LogSoftmaxOfLines>});
+                 .nest = SoftmaxNest<LogSoftmaxOfLines>,
+                 .gradient = LogSoftmaxGradient});
   return ops;
 }
 

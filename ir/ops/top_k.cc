@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ir/ops/gradient.h"
 #include "ir/ops/lines.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
@@ -97,9 +98,16 @@ Stmt TopKOfLines(const Op& op, bool indices, const NestContext& context, const L
   return Alloc(rank, For(i, loop::Block({find_rank, place})));
 }
 
+StatusOr<Op*> TopKGradient(Builder& b, Op& op, size_t k, Op* dy) {
+  const GradientSite at{b, op, k, dy};
+  const auto positions = b.Make("top_k_indices", {op.operand(0)}, op.attributes());
+  return b.Make("scatter_elements", {Zeros(at.dy(), at.x().shape()).op(), positions, dy},
+                {{"axis", op.Int("axis")}});
+}
+
 OpDef TopKDef(std::string name, std::string doc, bool indices) {
   using Kind = Attribute::Kind;
-  return {
+  OpDef def{
       .name = std::move(name),
       .doc = std::move(doc),
       .operands = {{"x"}},
@@ -115,6 +123,12 @@ OpDef TopKDef(std::string name, std::string doc, bool indices) {
           return TopKOfLines(op, indices, context, lines);
         });
       }};
+  if (indices) {
+    def.no_gradient = "its result is a position";
+  } else {
+    def.gradient = TopKGradient;
+  }
+  return def;
 }
 
 }  // namespace

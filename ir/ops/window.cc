@@ -51,7 +51,10 @@ Status CheckWindowAttributes(const Op& op, size_t spatial_rank) {
 }
 
 Status CheckWindow(const Op& op, const Shape& kernel) {
-  const Shape& x = op.operand(0)->shape();
+  return CheckWindow(op, kernel, op.operand(0)->shape());
+}
+
+Status CheckWindow(const Op& op, const Shape& kernel, const Shape& x) {
   if (x.size() < 3 || x.size() > 5) {
     return OpError(op, "the input must have 1 to 3 spatial dimensions after batch and channels");
   }
@@ -71,7 +74,10 @@ Status CheckWindow(const Op& op, const Shape& kernel) {
 }
 
 Window MakeWindow(const Op& op, const Shape& kernel) {
-  const Shape& x = op.operand(0)->shape();
+  return MakeWindow(op, kernel, op.operand(0)->shape());
+}
+
+Window MakeWindow(const Op& op, const Shape& kernel, const Shape& x) {
   Window window;
   for (size_t d = 0; d < kernel.size(); ++d) {
     WindowDim dim{.input = x[d + 2],
@@ -82,6 +88,14 @@ Window MakeWindow(const Op& op, const Shape& kernel) {
                   .pad_high = op.Ints("pads_high")[d]};
     dim.output = (dim.input + dim.pad_low + dim.pad_high - dim.span()) / dim.stride + 1;
     window.push_back(dim);
+  }
+  return window;
+}
+
+StatusOr<Window> LimitWindow(const Op& op, Window window, const Shape& y) {
+  for (size_t d = 0; d < window.size(); ++d) {
+    KILN_RETURN_IF_ERROR(CheckRange(op, "the number of windows", y[d + 2], 1, window[d].output));
+    window[d].output = y[d + 2];
   }
   return window;
 }
@@ -108,6 +122,33 @@ WindowTap MakeTap(const Window& window, const std::vector<Expr>& index) {
     if (dim.highest() >= dim.input) tap.in_bounds = AndAlso(tap.in_bounds, Lt(position, dim.input));
   }
   return tap;
+}
+
+WindowTap MakeTransposedTap(const Window& window, const std::vector<Expr>& index) {
+  WindowTap tap;
+  for (size_t d = 0; d < window.size(); ++d) {
+    const WindowDim& dim = window[d];
+    Expr k = 0;
+    if (dim.kernel != 1) {
+      tap.vars.push_back(loop::MakeVar(StrCat("k", d), dim.kernel));
+      k = tap.vars.back();
+    }
+    const Expr scaled = index[d + 2] - k * dim.dilation + dim.pad_low;
+    const Expr position = FloorDiv(scaled, dim.stride);
+    const auto require = [&](const Expr& c) { tap.in_bounds = AndAlso(tap.in_bounds, c); };
+    if (dim.stride > 1) require(Eq(FloorMod(scaled, dim.stride), 0));
+    if (dim.pad_low - (dim.kernel - 1) * dim.dilation < 0) require(Ge(position, 0));
+    if ((dim.input - 1 + dim.pad_low) / dim.stride >= dim.output) require(Lt(position, dim.output));
+    tap.kernel_index.push_back(k);
+    tap.input_index.push_back(position);
+  }
+  return tap;
+}
+
+std::optional<int64_t> OutputPosition(const WindowDim& dim, int64_t x, int64_t k) {
+  const int64_t scaled = x + dim.pad_low - k * dim.dilation;
+  if (scaled < 0 || scaled % dim.stride != 0 || scaled / dim.stride >= dim.output) return {};
+  return scaled / dim.stride;
 }
 
 Expr Guard(const Expr& in_bounds, Expr value, Expr otherwise) {

@@ -5,6 +5,7 @@
 // y*stride + k*dilation - pad_low; positions outside [0, input) are padding.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,11 +40,18 @@ std::vector<AttributeDef> WindowAttributes();
 
 /// Checks those attributes of `op` against `spatial_rank` values each and against overflow.
 Status CheckWindowAttributes(const Op& op, size_t spatial_rank);
-/// Checks all of a window whose kernel has the extents `kernel` over operand 0: 1 to 3 spatial
-/// dimensions, the attributes, kernel extents of at least 1, a kernel that fits the padded input.
+/// Checks all of a window whose kernel has the extents `kernel` over an input of shape `x`: 1 to 3
+/// spatial dimensions, the attributes, kernel extents of at least 1, a kernel that fits the padded
+/// input.
+Status CheckWindow(const Op& op, const Shape& kernel, const Shape& x);
+/// The same over operand 0.
 Status CheckWindow(const Op& op, const Shape& kernel);
 /// The window of an op that has passed CheckWindow.
+Window MakeWindow(const Op& op, const Shape& kernel, const Shape& x);
 Window MakeWindow(const Op& op, const Shape& kernel);
+/// The same with only the first y[d + 2] positions of each spatial dimension; an error when there
+/// are fewer than that.
+StatusOr<Window> LimitWindow(const Op& op, Window window, const Shape& y);
 /// [n, channels, output...].
 Shape WindowShape(int64_t n, int64_t channels, const Window& window);
 
@@ -56,6 +64,12 @@ struct WindowTap {
 };
 /// The window at `index`, a full index [n, c, y...] of the result.
 WindowTap MakeTap(const Window& window, const std::vector<loop::Expr>& index);
+/// What reads the input position `index`, a full index [n, c, x...]: input_index holds the output
+/// positions, in_bounds whether there are such.
+WindowTap MakeTransposedTap(const Window& window, const std::vector<loop::Expr>& index);
+/// The output position at which kernel position `k` meets input position `x` in one dimension;
+/// nullopt where there is none.
+std::optional<int64_t> OutputPosition(const WindowDim& dim, int64_t x, int64_t k);
 /// `value` where `in_bounds` holds (or is undefined), `otherwise` elsewhere.
 loop::Expr Guard(const loop::Expr& in_bounds, loop::Expr value, loop::Expr otherwise);
 /// `a && b`, where either may be undefined, which stands for true.

@@ -428,6 +428,29 @@ StatusOr<Op*> Pool(Generator& g, const OpDef& def) {
   return g.builder().Make(def.name, {x}, attributes);
 }
 
+// The weight gradient of a random convolution: dy is of its result's type.
+StatusOr<Op*> ConvWeightGradient(Generator& g, const OpDef&) {
+  KILN_ASSIGN_OR_RETURN(Op* const conv, Conv(g, *FindOp("conv")));
+  AttributeMap attributes = conv->attributes();
+  const Shape& w = conv->operand(1)->shape();
+  attributes.emplace("kernel", Ints(w.begin() + 2, w.end()));
+  Op* const dy = g.Leaf(conv->element(), conv->shape());
+  return g.builder().Make("conv_weight_gradient", {conv->operand(0), dy}, attributes);
+}
+
+// The way back through a random pool.
+StatusOr<Op*> Unpool(Generator& g, const OpDef& def) {
+  KILN_ASSIGN_OR_RETURN(Op* const pool, Pool(g, *FindOp("max_pool")));
+  AttributeMap attributes = pool->attributes();
+  const auto taps = g.builder().Make("max_pool_taps", {pool->operand(0), pool}, attributes);
+  if (def.name == "max_pool_taps") return taps;
+  const Shape& x = pool->operand(0)->shape();
+  attributes.emplace("input", Ints(x.begin() + 2, x.end()));
+  Op* const dy = g.Leaf(pool->element(), pool->shape());
+  if (def.name == "sum_unpool") return g.builder().Make(def.name, {dy}, attributes);
+  return g.builder().Make(def.name, {dy, taps}, attributes);
+}
+
 StatusOr<Op*> Resize(Generator& g) {
   Op* const x = g.FloatValue(2, 4);
   std::vector<double> scales;
@@ -468,6 +491,55 @@ StatusOr<Op*> Lrn(Generator& g) {
                            {"bias", g.random().Pick<double>({1, 2})}});
 }
 
+StatusOr<Op*> WindowSum(Generator& g) {
+  Op* const x = g.FloatValue(1);
+  return g.builder().Make("window_sum", {x},
+                          {{"axis", RandomAxis(g, *x)},
+                           {"below", g.random().Int(0, 3)},
+                           {"above", g.random().Int(0, 3)}});
+}
+
+StatusOr<Op*> Standardize(Generator& g) {
+  Op* const x = g.FloatValue(1);
+  Ints axes;
+  for (int64_t d = 0; d < x->type().rank(); ++d) {
+    if (d != 1) axes.push_back(d);
+  }
+  return g.builder().Make("standardize", {x}, {{"axes", axes}, {"epsilon", 0.125}});
+}
+
+// ---- losses and random numbers
+
+StatusOr<Op*> AgainstLabels(Generator& g, const OpDef& def) {
+  Op* const x = def.name == "hinge_loss" ? g.FloatValue(2, 2) : g.FloatValue(2);
+  Shape shape = x->shape();
+  shape.erase(shape.begin() + 1);
+  Ints labels(static_cast<size_t>(ElementCount(shape)));
+  for (int64_t& label : labels) label = g.random().Int(0, x->shape()[1] - 1);
+  AttributeMap attributes;
+  if (def.name == "hinge_loss") {
+    attributes.emplace("norm", g.random().Int(1, 2));
+  } else {
+    attributes.emplace("normalization",
+                       g.random().Pick<std::string>({"valid", "full", "batch_size", "none"}));
+    if (g.random().Chance(0.5)) attributes.emplace("ignore_labels", Ints{0, 2});
+  }
+  return g.builder().Make(def.name, {x, g.IndexLeaf(shape, labels)}, attributes);
+}
+
+StatusOr<Op*> AgainstTargets(Generator& g, const OpDef& def) {
+  Op* const x = g.FloatValue(1);
+  return g.builder().Make(def.name, {x, g.Leaf(x->element(), x->shape())});
+}
+
+StatusOr<Op*> Dropout(Generator& g) { return g.builder().Make("dropout", {g.FloatValue(0)}); }
+
+StatusOr<Op*> RandomUniform(Generator& g) {
+  Op* const key = g.IndexLeaf({2}, {g.random().Int(0, 99), g.random().Int(0, 99)});
+  return g.builder().Make("random_uniform", {g.builder().Cast(key, ElementType::kI64)},
+                          {{"shape", g.RandomShape(0, 3)}, {"stream", g.random().Int(0, 3)}});
+}
+
 using DefRecipe = StatusOr<Op*> (*)(Generator&, const OpDef&);
 using PlainRecipe = StatusOr<Op*> (*)(Generator&);
 
@@ -496,6 +568,10 @@ const std::map<std::string, PlainRecipe>& PlainRecipes() {
       {"resize", Resize},
       {"batch_norm", BatchNorm},
       {"lrn", Lrn},
+      {"window_sum", WindowSum},
+      {"dropout", Dropout},
+      {"random_uniform", RandomUniform},
+      {"standardize", Standardize},
   };
   return *recipes;
 }
@@ -508,6 +584,17 @@ const std::map<std::string, DefRecipe>& DefRecipes() {
       {"max_pool_indices", Pool},
       {"avg_pool", Pool},
       {"lp_pool", Pool},
+      {"conv_weight_gradient", ConvWeightGradient},
+      {"sum_unpool", Unpool},
+      {"max_pool_taps", Unpool},
+      {"max_unpool", Unpool},
+      {"softmax_cross_entropy", AgainstLabels},
+      {"hinge_loss", AgainstLabels},
+      {"sigmoid_cross_entropy", AgainstTargets},
+      {"mean_squared_error", AgainstTargets},
+      {"euclidean_loss", AgainstTargets},
+      {"l1_loss", AgainstTargets},
+      {"huber_loss", AgainstTargets},
       {"argmax", AlongAxis},
       {"argmin", AlongAxis},
       {"cumsum", AlongAxis},
