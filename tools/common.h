@@ -38,6 +38,7 @@ void AddDumpCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddOptCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddCheckCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddBenchCommand(CLI::App& app, const Globals& globals, Action& action);
+void AddTrainCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddOpsCommand(CLI::App& app, const Globals& globals, Action& action);
 
 /// Prints `kiln: error: LINE` to stderr for every line of the message. Bytes that could steer a

@@ -76,6 +76,7 @@ int Main(int argc, char** argv) {
   AddOptCommand(app, globals, action);
   AddCheckCommand(app, globals, action);
   AddBenchCommand(app, globals, action);
+  AddTrainCommand(app, globals, action);
   AddOpsCommand(app, globals, action);
   if (const auto status = Parse(app, argc, argv)) return *status;
   Status status = action();
