@@ -152,8 +152,11 @@ llvm::Value* TileEmitter::EvalSelect(const ExprNode& node) {
       LanesOf(condition) == 0 && InfoOf(node.args[1]).may_fault && !InfoOf(node.args[0]).reduces) {
     const int outer = std::exchange(guard_, MakeGuard(node.args[0], true));
     llvm::Value* const value = EvalLoadOr(load, node.args[2].get());
+    // Where an outer condition differs between lanes, what the load gives when this one fails is
+    // anything.
+    const bool by_lane = ConditionOf(guard_).kind == Condition::kByLane;
     guard_ = outer;
-    return value;
+    return by_lane ? ops_.Select(condition, value, ops_.Constant(*node.args[2])) : value;
   }
   llvm::Value* const if_true = EvalUnder(node.args[0], true, node.args[1]);
   llvm::Value* const if_false = EvalUnder(node.args[0], false, node.args[2]);

@@ -71,7 +71,12 @@ llvm::Value* TileEmitter::AtLevel(int level, const std::function<llvm::Value*()>
 }
 
 TileEmitter::Condition TileEmitter::ConditionOf(int guard) {
-  std::vector<std::pair<Expr, bool>> parts;  // all of which must hold (or not)
+  struct Part {
+    Expr condition;
+    bool holds;
+    int parent;  // the guard that a load in the condition stands under itself
+  };
+  std::vector<Part> parts;  // all of which must hold (or not)
   VariableSet variables;
   bool hoists = true;
   for (int id = guard; id != 0; id = guards_[id].parent) {
@@ -82,18 +87,20 @@ TileEmitter::Condition TileEmitter::ConditionOf(int guard) {
       continue;
     }
     variables |= InfoOf(condition).variables;
-    hoists &= IsIndexCondition(condition);
-    parts.emplace_back(condition, holds);
+    const bool only_indices = IsIndexCondition(condition);
+    hoists &= only_indices;
+    parts.push_back({condition, holds, only_indices ? 0 : guards_[id].parent});
   }
   if (parts.empty()) return {};
   Condition result;
   result.kind =
       lanes_.width > 0 && variables[lanes_.variable] ? Condition::kByLane : Condition::kUniform;
   result.level = hoists ? LevelOf(variables) : nest_.depth();
-  const int present = std::exchange(guard_, 0);
+  const int present = guard_;
   result.value = AtLevel(result.level, [&] {
     llvm::Value* all = nullptr;
-    for (const auto& [condition, holds] : parts) {
+    for (const auto& [condition, holds, parent] : parts) {
+      guard_ = parent;
       llvm::Value* value = Eval(condition);
       if (!holds) value = Derived({value}, [&] { return ops_.builder().CreateNot(value); });
       all = all == nullptr ? value : Derived({all, value}, [&] {
