@@ -21,6 +21,8 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       FoldBatchNorm(),
       // No composite is left: every op has an evaluation and a lowering of its own.
       DecomposeComposites(),
+      // Transposed convolutions have strides of 1, but for some that are dilated as well.
+      SplitConvTranspose(),
       // No two transposes follow one another, none stands before a matmul that can do without.
       FoldTransposes(),
       // What the last three built is simplified and computed; biases are one constant.

@@ -432,6 +432,7 @@ StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m) {
 }
 
 std::vector<OpDef> WinogradOps() {
+  constexpr char kAfterwards[] = "convolutions take this form after they have been differentiated";
   std::vector<OpDef> ops;
   ops.push_back({.name = "winograd_weights",
                  .doc =
@@ -441,7 +442,8 @@ std::vector<OpDef> WinogradOps() {
                  .attributes = {{"tile", Attribute::Kind::kInt, {}, "m, 2 or 4"}},
                  .infer = InferWeights,
                  .evaluate = EvaluateWeights,
-                 .nest = WeightsNest});
+                 .nest = WeightsNest,
+                 .no_gradient = kAfterwards});
   ops.push_back(
       {.name = "winograd_conv",
        .doc =
@@ -459,7 +461,8 @@ std::vector<OpDef> WinogradOps() {
        .evaluate = EvaluateWinograd,
        .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
          return WinogradStages(op, context).Build();
-       }});
+       },
+       .no_gradient = kAfterwards});
   return ops;
 }
 

@@ -22,6 +22,7 @@ Pass FoldTransposes();
 Pass DecomposeComposites();
 /// `lanes`: f32 elements in a vector of the target.
 Pass UseWinograd(Winograd tiles, int lanes);
+Pass SplitConvTranspose();
 Pass MakePaddingExplicit();
 Pass FuseConvRelu();
 Pass FuseElementwise();

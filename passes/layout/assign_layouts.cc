@@ -5,7 +5,9 @@
 //                                                      O I ...  ->  O/B I ... B
 //   y = elementwise(x...)     =  y' = elementwise(x'...), pool, pad, resize, lrn, fusions alike
 //   matmul(a, constant b)     =  matmul(a, b'), b' packed in panels of B columns
-//   other(y')                 =  other(relayout(y'))   for what reads plain memory (views, nests)
+//   conv_weight_gradient(x', dy') = w'                 O I ...  ->  O/B I ... B, as weights are
+//   packed other(y')                 =  other(relayout(y'))   for what reads plain memory (views,
+//   nests)
 //
 // B is the number of f32 lanes of the target. Logical shapes stay as they are. A value keeps its
 // row-major layout when its channels do not fill blocks, when it is not f32, or when it is not
@@ -33,18 +35,28 @@ const Op& Core(const Op& op) {
   return *op.body()->outputs()[0].value;
 }
 
+/// A conv_transpose whose addresses are linear: a convolution by turned kernels.
+bool IsTurnedConv(const Op& op) {
+  return op.Is("conv_transpose") && op.Int("groups") == 1 &&
+         std::ranges::all_of(op.Ints("strides"), [](int64_t stride) { return stride == 1; });
+}
+
 /// A contraction of an image with weights.
-bool IsConv(const Op& op) { return Core(op).Is("conv") || Core(op).Is("winograd_conv"); }
+bool IsConv(const Op& op) {
+  const Op& core = Core(op);
+  return core.Is("conv") || core.Is("winograd_conv") || IsTurnedConv(core);
+}
 
 /// How the weights of such an op lie so that a vector of result channels is contiguous.
 Layout WeightLayout(const Op& conv, int64_t lanes) {
   if (conv.Is("winograd_conv")) return {.order = {0, 1, 3, 2}, .blocks = {{3, lanes}}};
-  return {.order = {}, .blocks = {{0, lanes}}};
+  return {.order = {}, .blocks = {{conv.Is("conv_transpose") ? 1 : 0, lanes}}};
 }
 
 bool IsWindowOp(const Op& op) {
   static const auto* const kinds = new std::set<std::string, std::less<>>{
-      "max_pool", "avg_pool", "lp_pool", "pad", "lrn", "resize", "conv_transpose"};
+      "max_pool",   "avg_pool",   "lp_pool",    "pad",           "lrn",           "resize",
+      "sum_unpool", "max_unpool", "window_sum", "max_pool_taps", "conv_transpose"};
   return kinds->contains(op.kind());
 }
 
@@ -80,12 +92,32 @@ class LayoutAssigner {
  private:
   bool IsBlocked(const Op* op) const { return !op->type().layout.blocks.empty(); }
 
+  /// Whether channel blocks of the images are what this value is made of.
+  bool IsImage(const Op* op) const { return IsBlocked(op) && op->type().layout.blocks[0].dim == 1; }
+
   bool FillsBlocks(const Op& op) const {
-    return op.element() == ElementType::kF32 && op.type().rank() >= 3 &&
-           op.shape()[1] % lanes_ == 0 && op.type().count() > 0;
+    const bool fits = op.element() == ElementType::kF32 || op.Is("max_pool_taps");
+    return fits && op.type().rank() >= 3 && op.shape()[1] % lanes_ == 0 && op.type().count() > 0;
+  }
+
+  /// The operand of `op`, maybe a fusion, that operand `k` of its core is; nullptr when it is made
+  /// inside.
+  Op* OuterOperand(const Op& op, size_t k) const {
+    if (op.body() == nullptr) return op.operand(k);
+    const auto& inputs = op.body()->inputs();
+    const auto it = std::find(inputs.begin(), inputs.end(), Core(op).operand(k));
+    return it == inputs.end() ? nullptr : op.operand(static_cast<size_t>(it - inputs.begin()));
+  }
+
+  /// Vectors of a weight gradient run along the channels of dy.
+  bool FillsWeightBlocks(const Op& op) const {
+    const Op* const dy = OuterOperand(op, 1);
+    return op.element() == ElementType::kF32 && dy != nullptr && IsImage(dy) &&
+           op.shape()[0] % lanes_ == 0 && op.type().count() > 0;
   }
 
   bool ShouldBlock(const Op& op) const {
+    if (Core(op).Is("conv_weight_gradient")) return FillsWeightBlocks(op);
     if (!FillsBlocks(op)) return false;
     if (IsConv(op)) return true;
     if (op.Is("concat")) {
@@ -95,12 +127,13 @@ class LayoutAssigner {
     }
     if (!IsWindowOp(op) && !IsPointwise(op)) return false;
     return std::any_of(op.operands().begin(), op.operands().end(), [&](const Op* operand) {
-      return IsBlocked(operand) && operand->type().rank() == op.type().rank();
+      return IsImage(operand) && operand->type().rank() == op.type().rank();
     });
   }
 
   Status Block(Op& op) {
-    op.SetLayout({.order = {}, .blocks = {{1, lanes_}}});
+    const bool weights = Core(op).Is("conv_weight_gradient");
+    op.SetLayout({.order = {}, .blocks = {{weights ? 0 : 1, lanes_}}});
     if (!IsConv(op)) return OkStatus();
     // In the fusion's body the weights are an input; outside they are the operand at its place.
     const Op& conv = Core(op);
@@ -185,16 +218,16 @@ class LayoutAssigner {
   }
 
   /// Views and nests read plain memory; so does a convolution whose own result is not blocked,
-  /// because its lanes run along the image.
+  /// because its lanes run along the image, and what comes of a weight gradient.
   Status ReadPlainWhereNeeded(Op& op) {
     for (size_t i = 0; i < op.operands().size(); ++i) {
       if (op.body() != nullptr) op.body()->inputs()[i]->SetLayout(op.operand(i)->type().layout);
       if (!IsBlocked(op.operand(i)) || op.Is("relayout")) continue;
       const bool plain = op.HasTrait(kView) || op.def().nest ||
                          (op.HasTrait(kMovement) && !IsBlocked(&op)) ||
-                         (Core(op).HasTrait(kContraction) && !IsBlocked(&op) &&
-                          op.operand(i)->type().rank() == op.type().rank() &&
-                          op.operand(i)->type().layout.blocks[0].dim == 1 && IsConv(op));
+                         (IsPointwise(op) && !IsImage(op.operand(i))) ||
+                         (!IsBlocked(&op) && IsImage(op.operand(i)) && IsConv(op) &&
+                          op.operand(i)->type().rank() == op.type().rank());
       if (plain) KILN_RETURN_IF_ERROR(Relayout(op, i, {}));
     }
     return OkStatus();
@@ -205,10 +238,15 @@ class LayoutAssigner {
     for (size_t i = 0; i < graph_.outputs().size(); ++i) {
       Op* const value = graph_.outputs()[i].value;
       if (!IsBlocked(value)) continue;
-      Builder builder(&graph_);
-      builder.SetSources(value->sources());
-      KILN_ASSIGN_OR_RETURN(Op* const plain,
-                            builder.Make("relayout", {value}, {{"layout", Layout{}}}));
+      Op* plain = nullptr;
+      for (Op* const user : value->users()) {
+        if (user->Is("relayout") && user->type().layout.IsRowMajor()) plain = user;
+      }
+      if (plain == nullptr) {
+        Builder builder(&graph_);
+        builder.SetSources(value->sources());
+        KILN_ASSIGN_OR_RETURN(plain, builder.Make("relayout", {value}, {{"layout", Layout{}}}));
+      }
       graph_.SetOutput(i, plain);
     }
     return true;

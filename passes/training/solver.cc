@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "ir/graph/builder.h"
+#include "ir/graph/op_def.h"
 #include "ir/ops/gradient.h"
 #include "passes/training/training_mode.h"
 
@@ -50,25 +51,54 @@ class State {
   std::string name_;
 };
 
+/// Where the updates of a function can stand: the earlier, the sooner a gradient's memory is free.
+class LastUses {
+ public:
+  explicit LastUses(const Graph& function) : ops_(function.Snapshot()) {
+    for (size_t i = 0; i < ops_.size(); ++i) {
+      position_[ops_[i]] = i;
+      for (const Op* x : ops_[i]->operands()) {
+        while (x->HasTrait(kView)) x = x->operand(0);
+        if (x->Is("parameter")) last_read_[x->String("name")] = i;
+      }
+    }
+  }
+
+  /// The op behind `gradient` and the last read of `parameter`; nullptr at the end.
+  Op* Behind(const std::string& parameter, const Op* gradient) const {
+    size_t last = position_.at(gradient);
+    const auto it = last_read_.find(parameter);
+    if (it != last_read_.end()) last = std::max(last, it->second);
+    return last + 1 < ops_.size() ? ops_[last + 1] : nullptr;
+  }
+
+ private:
+  std::vector<Op*> ops_;
+  std::map<const Op*, size_t> position_;
+  std::map<std::string, size_t> last_read_;
+};
+
 class UpdateBuilder {
  public:
   UpdateBuilder(Graph& function, const SolverOptions& options)
       : function_(function), b_(&function), options_(options) {}
 
   Status Run(const std::vector<ParameterGradient>& gradients) {
-    KILN_ASSIGN_OR_RETURN(Op* const rate,
+    KILN_ASSIGN_OR_RETURN(rate_,
                           InputNamed(function_, "learning_rate", {ElementType::kF32, {}, {}}));
-    rate_ = rate;
     if (IsAdam()) KILN_RETURN_IF_ERROR(MakeAdamCorrection());
+    const LastUses last_uses(function_);
     std::vector<Term> sums;
-    for (const ParameterGradient& gradient : gradients) {
-      sums.emplace_back(b_, gradient.gradient);
-      if (options_.iter_size == 1) continue;
-      const State sum(b_, gradient.parameter, "gradient");
-      sums.back() = sum.old() + sums.back();
-      KILN_RETURN_IF_ERROR(sum.Set(Zeros(sums.back(), gradient.gradient->shape())));
+    for (const auto& [parameter, gradient] : gradients) {
+      if (options_.clip_norm == 0) b_.SetInsertionPoint(last_uses.Behind(parameter, gradient));
+      KILN_ASSIGN_OR_RETURN(const Term sum, Sum(parameter, gradient));
+      if (options_.clip_norm == 0) {
+        KILN_RETURN_IF_ERROR(Annotate(Update(parameter, sum), parameter));
+      }
+      sums.push_back(sum);
     }
-    if (options_.clip_norm > 0) Clip(sums);
+    if (options_.clip_norm == 0) return OkStatus();
+    Clip(sums);
     for (size_t i = 0; i < gradients.size(); ++i) {
       KILN_RETURN_IF_ERROR(
           Annotate(Update(gradients[i].parameter, sums[i]), gradients[i].parameter));
@@ -81,17 +111,35 @@ class UpdateBuilder {
     return options_.kind == SolverKind::kAdam || options_.kind == SolverKind::kAdamW;
   }
 
+  // Over the batches of the update.
+  StatusOr<Term> Sum(const std::string& parameter, Op* gradient) {
+    const Term g(b_, gradient);
+    if (options_.iter_size == 1) return g;
+    const State earlier(b_, parameter, "gradient");
+    KILN_RETURN_IF_ERROR(earlier.Set(Zeros(g, gradient->shape())));
+    return earlier.old() + g;
+  }
+
   // sqrt(1 - b2^t) / (1 - b1^t), t = step + 1, in double precision: 1 - b2^t cancels in f32.
   Status MakeAdamCorrection() {
     KILN_ASSIGN_OR_RETURN(Op* const step,
                           InputNamed(function_, "step", {ElementType::kI64, {}, {}}));
+    b_.SetInsertionPoint(FirstBehindInputs());
     const Term t = Term(b_, b_.Cast(step, ElementType::kF64)) + 1;
     const auto rest = [&](double decay) {
       return 1 - Term(b_, b_.Make("pow", {t.Scalar(decay).op(), t.op()}));
     };
     const Term correction = Sqrt(rest(options_.momentum2)) / rest(options_.momentum);
     KILN_ASSIGN_OR_RETURN(correction_, b_.Cast(correction.op(), ElementType::kF32));
+    b_.SetInsertionPoint(nullptr);
     return OkStatus();
+  }
+
+  Op* FirstBehindInputs() const {
+    for (const auto& op : function_.ops()) {
+      if (!op->Is("input")) return op.get();
+    }
+    return nullptr;
   }
 
   // Scales all gradients alike so that their joint norm is at most clip_norm.

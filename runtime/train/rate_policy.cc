@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 
@@ -62,7 +63,8 @@ std::optional<RateKind> ParseRateKind(std::string_view name) {
 absl::Status Check(const RatePolicy& policy) {
   for (const double value : {policy.base, policy.gamma, policy.power}) {
     if (!std::isfinite(value)) {
-      return absl::InvalidArgumentError(absl::StrCat("the rate policy '", Name(policy.kind),
+      return absl::InvalidArgumentError(absl::StrCat("the rate policy '",
+                                                     std::string(Name(policy.kind)),
                                                      "' needs finite numbers, found ", value));
     }
   }
