@@ -78,6 +78,7 @@ Status CheckNormalization(const Op& op) {
 // ---- softmax_cross_entropy
 
 StatusOr<TensorType> InferSoftmaxCrossEntropy(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   KILN_RETURN_IF_ERROR(CheckInteger(op, 1));
   KILN_RETURN_IF_ERROR(CheckNormalization(op));
@@ -125,6 +126,7 @@ StatusOr<Op*> SoftmaxCrossEntropyGradient(Builder& b, Op& op, size_t k, Op* dy) 
 // ---- of targets of the scores' own shape
 
 StatusOr<TensorType> InferAgainstTargets(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   KILN_RETURN_IF_ERROR(CheckSameElement(op));
   if (op.operand(0)->shape() != op.operand(1)->shape()) {
@@ -189,6 +191,7 @@ StatusOr<TensorType> InferHuber(const Op& op) {
 // ---- hinge_loss
 
 StatusOr<TensorType> InferHinge(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   KILN_RETURN_IF_ERROR(CheckInteger(op, 1));
   KILN_RETURN_IF_ERROR(CheckRange(op, "norm", op.Int("norm"), 1, 2));

@@ -192,6 +192,7 @@ StatusOr<Op*> StandardizeGradient(const GradientSite& at, const std::vector<int6
 }
 
 StatusOr<TensorType> InferStandardize(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckRowMajor(op));
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   KILN_RETURN_IF_ERROR(CheckEpsilon(op));
   KILN_RETURN_IF_ERROR(CheckAxes(op, "axes", op.Ints("axes"), op.operand(0)->type().rank()));

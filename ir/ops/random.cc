@@ -96,7 +96,7 @@ StatusOr<TensorType> InferDropout(const Op& op) {
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   const double ratio = op.Double("ratio");
   if (!(ratio >= 0 && ratio < 1)) return OpError(op, "ratio must be from 0 to below 1");
-  return TensorType{op.operand(0)->element(), op.operand(0)->shape()};
+  return op.operand(0)->type();
 }
 
 }  // namespace

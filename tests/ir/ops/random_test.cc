@@ -32,7 +32,7 @@ TEST(PhiloxOfTheTest, GivesThePublishedVectors) {
 }
 
 TEST(RandomUniform, IsPhiloxOfElementStepStreamAndSeed) {
-  for (const uint64_t seed : {uint64_t{0}, uint64_t{1}, 0x299f31d0a4093822}) {
+  for (const uint64_t seed : {uint64_t{0}, uint64_t{1}, uint64_t{0x299f31d0a4093822}}) {
     for (const int64_t step : {0, 7, 123456}) {
       for (const int64_t stream : {0, 5}) {
         const auto result = RunOp("random_uniform", {Ints({2}, {static_cast<int64_t>(seed), step})},
