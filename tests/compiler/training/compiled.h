@@ -29,7 +29,7 @@ class CompiledModule {
   static StatusOr<std::unique_ptr<CompiledModule>> Make(const Module& module) {
     KILN_ASSIGN_OR_RETURN(const CompileOptions options, TrainingCompileOptions());
     std::unique_ptr<CompiledModule> result(new CompiledModule);
-    KILN_ASSIGN_OR_RETURN(result->executable_, CompileForHost(module, options));
+    KILN_ASSIGN_OR_RETURN(result->executable_, CompileForHost(module.Clone(), options));
     const kiln_library_info& library = result->executable_->library();
     result->storage_.resize(library.parameters_bytes + KILN_PARAMETERS_ALIGNMENT);
     const auto start = reinterpret_cast<uintptr_t>(result->storage_.data());
