@@ -75,8 +75,19 @@ AttributeMap RandomAttributes(Generator& g, const OpDef& def) {
   return attributes;
 }
 
+// Whether rounding elsewhere decides the result: f16 and bf16 have so few values that computed ones
+// are often equal, or not, by how they were rounded on the way.
+bool ComparesRounded(const OpDef& def, const Op& x) {
+  return IsFloat(x.element()) && ByteSize(x.element()) < 4 &&
+         (def.name == "equal" || def.name.starts_with("less"));
+}
+
 StatusOr<Op*> Elementwise(Generator& g, const OpDef& def) {
-  KILN_ASSIGN_OR_RETURN(Op* const x, IntoDomain(g, OperandOfRandomType(g)));
+  KILN_ASSIGN_OR_RETURN(Op * x, IntoDomain(g, OperandOfRandomType(g)));
+  if (ComparesRounded(def, *x)) {
+    x = g.Leaf(x->element(), x->shape());
+    return g.builder().Make(def.name, {x, g.Leaf(x->element(), BroadcastPartner(g, x->shape()))});
+  }
   std::vector<StatusOr<Op*>> operands = {x};
   while (operands.size() < def.operands.size()) operands.push_back(Partner(g, *x, x->element()));
   return g.builder().Make(def.name, operands, RandomAttributes(g, def));
