@@ -142,7 +142,8 @@ Status Train(TrainOptions options, const Globals& globals) {
   const std::unique_ptr<Module> module = model->Clone();
   KILN_RETURN_IF_ERROR(InFile(path, AddTraining(*module, options)));
   Note(globals, StrCat("compiling for ", compile.target.cpu));
-  KILN_ASSIGN_OR_RETURN(const auto executable, InFile(path, CompileForHost(module->Clone(), compile)));
+  KILN_ASSIGN_OR_RETURN(const auto executable,
+                        InFile(path, CompileForHost(module->Clone(), compile)));
   Introduce(*module, *executable, data, options, globals);
   ThreadPool pool(globals.Threads());
   KILN_ASSIGN_OR_RETURN(const auto trainer,
