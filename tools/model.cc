@@ -184,7 +184,7 @@ void AddCompileFlags(CLI::App& app, CompileFlags& flags) {
   app.add_option("--winograd", flags.winograd,
                  "3x3 convolutions in Winograd's form: none, all in tiles of 2x2 or 4x4, or those "
                  "that become faster [auto]")
-      ->transform(CLI::CheckedTransformer(kWinograd))
+      ->transform(CLI::CheckedTransformer(kWinograd).description(""))
       ->type_name("off|2|4|auto");
   app.add_flag("--tune", flags.tune,
                "Measure a few register tiles for each kernel on this machine and use the fastest; "
