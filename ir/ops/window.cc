@@ -95,8 +95,7 @@ Shape WindowShape(int64_t n, int64_t channels, const Window& window) {
 std::vector<Layout::Padding> WindowPadding(const Op& op) {
   std::vector<Layout::Padding> padding;
   for (size_t d = 0; d < op.Ints("pads_low").size(); ++d) {
-    padding.push_back(
-        {static_cast<int>(d) + 2, op.Ints("pads_low")[d], op.Ints("pads_high")[d]});
+    padding.push_back({static_cast<int>(d) + 2, op.Ints("pads_low")[d], op.Ints("pads_high")[d]});
   }
   return padding;
 }

@@ -22,7 +22,10 @@ Pass FoldTransposes();
 Pass DecomposeComposites();
 /// `lanes`: f32 elements in a vector of the target.
 Pass UseWinograd(Winograd tiles, int lanes);
-Pass MakePaddingExplicit();
+Pass Reduce1x1();
+Pass MergeSiblings();
+Pass FoldPadding();
+Pass PadPoolsWithZeros();
 Pass FuseConvRelu();
 Pass FuseElementwise();
 Pass EliminateDeadCode();
