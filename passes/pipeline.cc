@@ -26,6 +26,8 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       SimplifyAlgebra(),
       FoldConstants(),
       EliminateCommonSubexpressions(),
+      // Weights that have been folded into others take no memory.
+      EliminateDeadCode(),
       // 3x3 convolutions that gain by it are winograd_conv, with transformed weights.
       UseWinograd(options.winograd, options.lanes),
       // Convolutions with a spatial result have no padding of their own.
