@@ -71,8 +71,11 @@ StatusOr<Op*> BroadcastChain(RewriteSite& at) {
   return at.b().Broadcast(at.operand(0)->operand(0), at.op().shape());
 }
 
+// A reshape reads bytes, so what becomes one must lie in row-major order.
+bool IsPlain(const Op& op) { return op.type().layout.IsRowMajor(); }
+
 StatusOr<Op*> TransposeOfUnits(RewriteSite& at) {
-  if (!at.op().Is("transpose")) return kNoMatch;
+  if (!at.op().Is("transpose") || !IsPlain(*at.operand(0))) return kNoMatch;
   int64_t last = -1;
   for (const int64_t dim : at.op().Ints("perm")) {
     if (at.operand(0)->shape()[static_cast<size_t>(dim)] == 1) continue;
@@ -89,6 +92,7 @@ StatusOr<Op*> ReduceOfUnits(RewriteSite& at) {
   if (std::find(std::begin(kKinds), std::end(kKinds), op.kind()) == std::end(kKinds)) {
     return kNoMatch;
   }
+  if (!IsPlain(*at.operand(0))) return kNoMatch;
   for (const int64_t axis : op.Ints("axes")) {
     if (at.operand(0)->shape()[static_cast<size_t>(axis)] != 1) return kNoMatch;
   }
