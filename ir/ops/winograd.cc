@@ -23,7 +23,7 @@ double Times(double factor, double value) { return factor * value; }
 Expr Times(double factor, const Expr& value) { return loop::Const(value.type(), factor) * value; }
 
 // The points +-a and +-b of a span of 6. Their squares and products are exact in binary, and the
-// largest error is a fifth of what the usual 1 and 2 give: the powers in A^T stay small.
+// largest error is about a third of what the usual 1 and 2 give: the powers in A^T stay small.
 constexpr double kA = 0.75, kB = 1.5;
 constexpr double kA2 = kA * kA, kB2 = kB * kB;
 
