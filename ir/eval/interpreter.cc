@@ -1,5 +1,7 @@
 #include "ir/eval/interpreter.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -33,14 +35,16 @@ StatusOr<Array> EvaluateLeaf(const Op& op) {
 }
 
 // The only output of `graph`, whose inputs are `operands`.
-StatusOr<Array> InterpretSingle(const Graph& graph, std::span<const Array* const> operands) {
+StatusOr<Array> InterpretSingle(const Graph& graph, std::span<const Array* const> operands,
+                                Rounding rounding) {
   std::vector<Array> inputs;
   for (const Array* const operand : operands) inputs.push_back(*operand);
-  KILN_ASSIGN_OR_RETURN(std::vector<Array> results, Interpret(graph, inputs));
+  KILN_ASSIGN_OR_RETURN(std::vector<Array> results, Interpret(graph, inputs, rounding));
   return std::move(results[0]);
 }
 
-StatusOr<Array> EvaluateComposite(const Op& op, std::span<const Array* const> operands) {
+StatusOr<Array> EvaluateComposite(const Op& op, std::span<const Array* const> operands,
+                                  Rounding rounding) {
   if (!op.def().decompose) return InternalError(op.kind(), " has no evaluation");
   Graph scratch(op.graph()->module(), op.kind());
   Builder builder(&scratch);
@@ -53,7 +57,7 @@ StatusOr<Array> EvaluateComposite(const Op& op, std::span<const Array* const> op
   KILN_ASSIGN_OR_RETURN(Op* const result, op.def().decompose(builder, *copy));
   scratch.AddOutput("result", result);
   scratch.EraseDeadOps();  // the copy among them
-  return InterpretSingle(scratch, operands);
+  return InterpretSingle(scratch, operands, rounding);
 }
 
 Status CheckInputs(const Graph& graph, const std::vector<Array>& inputs) {
@@ -70,6 +74,37 @@ Status CheckInputs(const Graph& graph, const std::vector<Array>& inputs) {
     }
   }
   return OkStatus();
+}
+
+StatusOr<Array> Evaluate(const Op& op, std::span<const Array* const> operands, Rounding rounding) {
+  if (op.HasTrait(kLeaf) && !op.def().evaluate) return EvaluateLeaf(op);
+  if (op.body() != nullptr) return InterpretSingle(*op.body(), operands, rounding);
+  if (!op.def().evaluate) return EvaluateComposite(op, operands, rounding);
+  if (op.type().count() > kMaxElements) {
+    return Unsupported(op.kind(), ": ", op.type().ToString(), " is too large to interpret");
+  }
+  Array result(op.element(), op.shape());
+  KILN_RETURN_IF_ERROR(op.def().evaluate(op, operands, result));
+  return result;
+}
+
+// From `value`, of type f16, bf16 or f32, to the next of greater magnitude.
+double Spacing(ElementType type, double value) {
+  const int digits = type == ElementType::kF16 ? 11 : type == ElementType::kBF16 ? 8 : 24;
+  const int least = type == ElementType::kF16 ? -14 : -126;
+  const int exponent = value == 0 ? least : std::max(std::ilogb(value), least);
+  return std::ldexp(1.0, exponent - (digits - 1));
+}
+
+double Rounded(Rounding rounding, ElementType type, double value) {
+  if (rounding == Rounding::kNone) return value;
+  const double nearest = RoundTo(type, value);
+  const bool up = rounding == Rounding::kUp && nearest < value;
+  const bool down = rounding == Rounding::kDown && nearest > value;
+  if ((!up && !down) || !std::isfinite(nearest)) return nearest;
+  // 0.6 of the spacing reaches the next value, also below a power of two, where it is half as far.
+  const double step = 0.6 * Spacing(type, nearest);
+  return RoundTo(type, up ? nearest + step : nearest - step);
 }
 
 // The values of a graph while it runs, each kept until its last reader has run.
@@ -104,15 +139,7 @@ class Values {
 }  // namespace
 
 StatusOr<Array> EvaluateOp(const Op& op, std::span<const Array* const> operands) {
-  if (op.HasTrait(kLeaf) && !op.def().evaluate) return EvaluateLeaf(op);
-  if (op.body() != nullptr) return InterpretSingle(*op.body(), operands);
-  if (!op.def().evaluate) return EvaluateComposite(op, operands);
-  if (op.type().count() > kMaxElements) {
-    return Unsupported(op.kind(), ": ", op.type().ToString(), " is too large to interpret");
-  }
-  Array result(op.element(), op.shape());
-  KILN_RETURN_IF_ERROR(op.def().evaluate(op, operands, result));
-  return result;
+  return Evaluate(op, operands, Rounding::kNone);
 }
 
 StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Array>& inputs,
@@ -124,12 +151,10 @@ StatusOr<std::vector<Array>> Interpret(const Graph& graph, const std::vector<Arr
     if (op->Is("input")) continue;
     std::vector<const Array*> operands;
     for (const Op* const operand : op->operands()) operands.push_back(values.Get(operand));
-    auto result = EvaluateOp(*op, operands);
+    auto result = Evaluate(*op, operands, rounding);
     if (!result.ok()) return Annotate(result.status(), "%" + op->name());
     for (const Op* const operand : op->operands()) values.Release(operand);
-    if (rounding == Rounding::kElementType) {
-      for (double& value : result->floats) value = RoundTo(result->element, value);
-    }
+    for (double& value : result->floats) value = Rounded(rounding, result->element, value);
     values.Put(op.get(), std::move(result).value());
   }
   std::vector<Array> outputs;

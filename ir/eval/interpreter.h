@@ -11,10 +11,13 @@
 
 namespace kiln {
 
-/// What floating-point results are rounded to before the next op reads them.
+/// What floating-point results are rounded to before the next op reads them, the steps of composite
+/// ops and fusion bodies among them.
 enum class Rounding {
   kNone,         ///< they stay doubles: the oracle of what is true
   kElementType,  ///< their element type: what a machine that computes op by op finds
+  kUp,           ///< the least value of their element type that is not below
+  kDown,         ///< the greatest that is not above
 };
 
 /// The outputs of `graph`, in order, for `inputs` in the order of graph.inputs(), whose element

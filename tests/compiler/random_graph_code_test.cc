@@ -15,6 +15,7 @@
 #include "tests/compiler/compiled_run.h"
 #include "tests/support/arrays.h"
 #include "tests/support/child_process.h"
+#include "tests/support/random.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/shrink.h"
 
@@ -46,16 +47,37 @@ std::optional<std::string> Wrong(const Module& module, const std::vector<Array>&
   return mismatch ? StrCat("wrong: ", *mismatch) : mismatch;
 }
 
+/// The floats moved by a millionth, each its own way: as much as an op that computes in several
+/// steps may err.
+std::vector<Array> Nudged(std::vector<Array> inputs, uint64_t seed) {
+  Random random(seed, "nudge");
+  for (Array& input : inputs) {
+    for (double& value : input.floats) value *= 1 + 0x1p-20 * random.Uniform(-1, 1);
+  }
+  return inputs;
+}
+
+/// Whether the values hang on single roundings: a comparison of nearly equal numbers, a ceil near
+/// an integer, a difference of nearly equal sums. Such a graph has no one right answer.
+bool HangsOnRounding(const Module& module, const std::vector<Array>& inputs, uint64_t seed,
+                     const std::vector<Array>& exact) {
+  const auto differs = [&](const std::vector<Array>& from, Rounding rounding) {
+    const auto found = Interpret(*module.functions()[0], from, rounding);
+    return !found.ok() || Mismatch(exact, *found, GraphTolerance(module));
+  };
+  return differs(inputs, Rounding::kElementType) || differs(inputs, Rounding::kUp) ||
+         differs(inputs, Rounding::kDown) || differs(Nudged(inputs, seed), Rounding::kNone);
+}
+
 /// The way that fails and how, "optimised code: killed by signal: Segmentation fault". A graph that
-/// the interpreter refuses, or whose values hang on single roundings, fails in no way: shrinking
-/// makes such graphs, the generator does not.
-std::optional<std::string> Failure(const Module& module, uint64_t seed, const Target& target) {
+/// the interpreter refuses, or whose values hang on single roundings, fails in no way.
+std::optional<std::string> Failure(const Module& module, uint64_t seed, const Target& target,
+                                   bool* compared = nullptr) {
   const Graph& graph = *module.functions()[0];
   const std::vector<Array> inputs = RandomInputs(graph, seed);
   const auto expected = Interpret(graph, inputs);
-  const auto rounded = Interpret(graph, inputs, Rounding::kElementType);
-  if (!expected.ok() || !rounded.ok()) return std::nullopt;
-  if (Mismatch(*expected, *rounded, GraphTolerance(module))) return std::nullopt;
+  if (!expected.ok() || HangsOnRounding(module, inputs, seed, *expected)) return std::nullopt;
+  if (compared != nullptr) *compared = true;
   for (const bool optimize : {false, true}) {
     const CompileOptions options{.target = target, .optimize = optimize, .schedule = optimize};
     const auto wrong =
@@ -83,11 +105,14 @@ void ReportShrunk(const Module& module, uint64_t seed, const Target& target,
                 << Print(*small) << (saved.ok() ? "saved as " + path : Message(saved));
 }
 
-void CheckGraph(uint64_t seed, const Target& target) {
+/// Whether the graph could be compared.
+bool CheckGraph(uint64_t seed, const Target& target) {
   const auto module = RandomModule(seed);
-  ASSERT_TRUE(module.ok()) << "seed " << seed << ": " << Message(module.status());
-  const auto failure = Failure(**module, seed, target);
+  EXPECT_TRUE(module.ok()) << "seed " << seed << ": " << Message(module.status());
+  bool compared = false;
+  const auto failure = module.ok() ? Failure(**module, seed, target, &compared) : std::nullopt;
   if (failure) ReportShrunk(**module, seed, target, *failure);
+  return compared;
 }
 
 class RandomGraphCodeTest : public testing::TestWithParam<int> {};
@@ -102,9 +127,12 @@ TEST_P(RandomGraphCodeTest, CodeAgreesWithTheInterpreter) {
     return;
   }
   const int graphs = std::getenv("KILN_LONG_TESTS") != nullptr ? 5000 : 200;
-  for (int seed = GetParam(); seed < graphs; seed += kShards) {
-    CheckGraph(static_cast<uint64_t>(seed), targets[seed % targets.size()]);
+  int checked = 0, compared = 0;
+  for (int seed = GetParam(); seed < graphs; seed += kShards, ++checked) {
+    compared += CheckGraph(static_cast<uint64_t>(seed), targets[seed % targets.size()]);
   }
+  RecordProperty("compared", compared);
+  EXPECT_GE(compared, checked / 2) << "of " << checked << " graphs";
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, RandomGraphCodeTest, testing::Range(0, kShards));

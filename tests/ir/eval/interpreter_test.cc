@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "ir/graph/builder.h"
 #include "ir/graph/parser.h"
 
@@ -18,10 +20,11 @@ Array Floats(const std::vector<double>& values) {
       Tensor::FromDoubles(ElementType::kF32, {static_cast<int64_t>(values.size())}, values));
 }
 
-StatusOr<std::vector<Array>> RunText(const std::string& text, const std::vector<Array>& inputs) {
+StatusOr<std::vector<Array>> RunText(const std::string& text, const std::vector<Array>& inputs,
+                                     Rounding rounding = Rounding::kNone) {
   const auto module = ParseModule("module \"m\" {" + text + "}");
   if (!module.ok()) return module.status();
-  return Interpret(*(*module)->functions()[0], inputs);
+  return Interpret(*(*module)->functions()[0], inputs, rounding);
 }
 
 TEST(InterpreterTest, RunsOpsInOrder) {
@@ -54,6 +57,27 @@ TEST(InterpreterTest, RunsFusionBodies) {
       {Floats({1, 2}), Floats({5, 5})});
   ASSERT_TRUE(result.ok()) << Message(result.status());
   EXPECT_THAT((*result)[0].floats, ElementsAre(-4, -3));
+}
+
+TEST(InterpreterTest, RoundsEveryResultAsTold) {
+  // 1/3 lies between two floats, 1 is one; below a power of two floats lie closer.
+  const auto at = [](double x, Rounding rounding, const std::string& op = "reciprocal") {
+    const auto result =
+        RunText("func @f(%x: f32[1]) -> (\"y\": %r) { %r = " + op + "(%x) : f32[1] }",
+                {Floats({x})}, rounding);
+    return result.ok() ? (*result)[0].floats[0] : std::nan("");
+  };
+  const double third = static_cast<double>(1.0F / 3);
+  EXPECT_EQ(at(3, Rounding::kNone), 1.0 / 3);
+  EXPECT_EQ(at(3, Rounding::kElementType), third);
+  EXPECT_EQ(at(3, Rounding::kUp), third);
+  EXPECT_EQ(at(3, Rounding::kDown), third - std::ldexp(1, -25));
+  EXPECT_EQ(at(-3, Rounding::kUp), -third + std::ldexp(1, -25));
+  EXPECT_EQ(at(-3, Rounding::kDown), -third);
+  EXPECT_EQ(at(4, Rounding::kUp), 0.25);
+  EXPECT_EQ(at(4, Rounding::kDown), 0.25);
+  EXPECT_EQ(at(-1e-9, Rounding::kElementType, "exp"), 1);
+  EXPECT_EQ(at(-1e-9, Rounding::kDown, "exp"), 1 - std::ldexp(1, -24));
 }
 
 TEST(InterpreterTest, ChecksTheInputs) {
