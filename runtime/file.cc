@@ -108,7 +108,8 @@ absl::StatusOr<std::vector<char>> ReadFile(const std::string& path, uint64_t max
   return file->Read(0, file->size());
 }
 
-absl::Status WriteFile(const std::string& path, const std::vector<std::span<const char>>& pieces) {
+absl::Status WriteFile(const std::string& path, const std::vector<std::span<const char>>& pieces,
+                       const std::function<absl::Status()>& first) {
   std::string target = path;
   struct stat info;
   if (stat(path.c_str(), &info) == 0) {
@@ -116,6 +117,7 @@ absl::Status WriteFile(const std::string& path, const std::vector<std::span<cons
     // Moving into place would replace a file that is write-protected.
     if (access(path.c_str(), W_OK) != 0) return Failure(path, errno);
     if (!S_ISREG(info.st_mode)) {
+      if (absl::Status status = first ? first() : absl::OkStatus(); !status.ok()) return status;
       const int error = WriteTo(path, 0, /*sync=*/false, pieces);
       return error == 0 ? absl::OkStatus() : Failure(path, error);
     }
@@ -124,11 +126,12 @@ absl::Status WriteFile(const std::string& path, const std::vector<std::span<cons
     target = real.get();
   }
   const std::string aside = NameBeside(target);
-  int error = WriteTo(aside, O_CREAT | O_EXCL, /*sync=*/true, pieces);
-  if (error == 0 && rename(aside.c_str(), target.c_str()) != 0) error = errno;
-  if (error == 0) return absl::OkStatus();
-  if (error != EEXIST) unlink(aside.c_str());
-  return Failure(path, error);
+  const int error = WriteTo(aside, O_CREAT | O_EXCL, /*sync=*/true, pieces);
+  absl::Status status = error == 0 ? absl::OkStatus() : Failure(path, error);
+  if (status.ok() && first) status = first();
+  if (status.ok() && rename(aside.c_str(), target.c_str()) != 0) status = Failure(path, errno);
+  if (!status.ok() && error != EEXIST) unlink(aside.c_str());
+  return status;
 }
 
 }  // namespace kiln

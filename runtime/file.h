@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,7 +42,9 @@ absl::StatusOr<std::vector<char>> ReadFile(const std::string& path, uint64_t max
 
 /// Writes the pieces, one after the other, to a new file beside `path`, forces it to disk and moves
 /// it into place; on failure nothing is left behind and an earlier file stays as it was. A symbolic
-/// link is followed; a device or pipe is written straight through.
-absl::Status WriteFile(const std::string& path, const std::vector<std::span<const char>>& pieces);
+/// link is followed; a device or pipe is written straight through. `first`, if any, runs before the
+/// file is moved into place (before a device is written); where it fails, that counts as a failure.
+absl::Status WriteFile(const std::string& path, const std::vector<std::span<const char>>& pieces,
+                       const std::function<absl::Status()>& first = nullptr);
 
 }  // namespace kiln

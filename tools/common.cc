@@ -74,8 +74,9 @@ Status FlushOutput() {
   return InvalidInput("stdout: cannot write: ", lost_before ? "output lost" : std::strerror(errno));
 }
 
-Status WriteText(const std::string& path, std::string_view text) {
-  return WriteFile(path, {std::span<const char>(text.data(), text.size())});
+Status WriteText(const std::string& path, std::string_view text,
+                 const std::function<Status()>& first) {
+  return WriteFile(path, {std::span<const char>(text.data(), text.size())}, first);
 }
 
 void Note(const Globals& globals, std::string_view text) {

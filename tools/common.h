@@ -59,8 +59,10 @@ void PrintJson(const Json& json);
 /// An error when anything written to stdout got lost (a full disk, a closed pipe).
 Status FlushOutput();
 
-/// Writes `text` to a file, atomically.
-Status WriteText(const std::string& path, std::string_view text);
+/// Writes `text` to a file, atomically. `first`, if any, runs when the text is safely on disk;
+/// where it fails the file stays as it was.
+Status WriteText(const std::string& path, std::string_view text,
+                 const std::function<Status()>& first = nullptr);
 
 /// A line of progress, `kiln: TEXT`, on stderr unless --quiet.
 void Note(const Globals& globals, std::string_view text);

@@ -90,13 +90,14 @@ Status Compile(const CompileCommandOptions& options, const Globals& globals) {
   Note(globals, StrCat("compiling for ", compile.target.cpu));
   KILN_ASSIGN_OR_RETURN(Program program,
                         InFile(path, CompileToProgram(std::move(module), compile)));
-  if (const Status status = Emit(program, options, compile); !status.ok()) {
-    const bool in_output = Message(status).starts_with(options.output + ":");
-    return in_output ? status : InFile(path, status);
-  }
-  if (!header.empty()) {
-    KILN_RETURN_IF_ERROR(WriteText(header, EmitHeader(program, LibraryPrefix(options.output))));
-  }
+  const auto emit = [&] {
+    const Status status = Emit(program, options, compile);
+    return Message(status).starts_with(options.output + ":") ? status : InFile(path, status);
+  };
+  // Both files or neither.
+  KILN_RETURN_IF_ERROR(
+      header.empty() ? emit()
+                     : WriteText(header, EmitHeader(program, LibraryPrefix(options.output)), emit));
   Report(program, header, options, globals);
   return OkStatus();
 }

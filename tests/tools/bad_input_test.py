@@ -187,6 +187,9 @@ class OutputTest(CommandTest):
             for form in ("lib", "ir", "asm"):
                 self.fails("compile", self.model, "-o", path, "--emit", form)
         self.fails("compile", self.model, "-o", "x.so", "--header", "no/such/folder/x.h")
+        self.assertFalse((self.folder / "x.so").exists())  # both or neither
+        self.fails("compile", self.model, "-o", "plain/x.so", "--header", "x.h")
+        self.assertFalse((self.folder / "x.h").exists())
         self.assertIn("--header", self.fails("compile", self.model, "-o", "net.h"))
         self.fails("run", self.model, "--input", "random", "--output-dir", "plain")
         self.fails("dump", self.model, "--dot", "no/such/folder/g.dot")
