@@ -5,6 +5,7 @@
 #include "ir/graph/printer.h"
 #include "tools/dot.h"
 #include "tools/html.h"
+#include "tools/ir_output.h"
 #include "tools/model.h"
 #include "tools/program_text.h"
 
@@ -31,16 +32,18 @@ struct DumpOptions {
   }
 };
 
-Status DumpGraph(const Module& module, const DumpOptions& options) {
+Status DumpGraph(const Module& module, const DumpOptions& options, IrOutput& output) {
   if (!options.output.empty()) return SaveModule(module, options.output);
   // A stage that is asked for is printed, whatever else is.
-  if (!options.stage.empty() || !options.HasReports()) PrintOut(Print(module));
+  if (!options.stage.empty() || !options.HasReports()) output.AddText(Print(module));
   return OkStatus();
 }
 
 /// Runs the passes, with the reports that are asked for.
-Status RunPasses(Module& module, const DumpOptions& options, CompileOptions compile) {
+Status RunPasses(Module& module, const DumpOptions& options, CompileOptions compile,
+                 IrOutput& output) {
   HtmlReport report(module);
+  compile.passes.print = output.Printer();
   compile.passes.print_after = options.print_after;
   compile.passes.diff = options.diff;
   if (!options.html.empty()) {
@@ -49,10 +52,7 @@ Status RunPasses(Module& module, const DumpOptions& options, CompileOptions comp
   }
   PassManager manager(PassesFor(compile), compile.passes);
   KILN_RETURN_IF_ERROR(InFile(ModelFile(options.model), manager.Run(module)));
-  if (options.remarks) {
-    for (const Remark& remark : manager.context().remarks()) PrintOut(remark.ToString() + "\n");
-  }
-  if (options.timing) PrintOut(manager.TimingTable());
+  output.AddPasses(manager, options.remarks, options.timing);
   return options.html.empty() ? OkStatus() : WriteText(options.html, report.Page());
 }
 
@@ -66,16 +66,16 @@ StatusOr<std::string> ProgramText(std::unique_ptr<Module> module, const DumpOpti
 }
 
 Status DumpProgram(std::unique_ptr<Module> module, const DumpOptions& options,
-                   const CompileOptions& compile) {
+                   const CompileOptions& compile, IrOutput& output) {
   KILN_ASSIGN_OR_RETURN(
       const std::string text,
       InFile(ModelFile(options.model), ProgramText(std::move(module), options, compile)));
   if (!options.output.empty()) return WriteText(options.output, text);
-  PrintOut(text);
+  output.AddText(text);
   return OkStatus();
 }
 
-Status Dump(const DumpOptions& options, const Globals& globals) {
+Status DumpStage(const DumpOptions& options, const Globals& globals, IrOutput& output) {
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
   if (!options.function.empty()) {
@@ -87,14 +87,21 @@ Status Dump(const DumpOptions& options, const Globals& globals) {
   if (graph || options.HasReports() || !options.dot.empty()) {
     const std::unique_ptr<Module> optimized = module->Clone();
     if (graph || options.HasReports()) {
-      KILN_RETURN_IF_ERROR(RunPasses(*optimized, options, compile));
+      KILN_RETURN_IF_ERROR(RunPasses(*optimized, options, compile, output));
     }
     const Module& shown = import ? *module : *optimized;
     if (!options.dot.empty()) KILN_RETURN_IF_ERROR(WriteText(options.dot, ToDot(shown)));
-    if (graph) return DumpGraph(*optimized, options);
+    if (graph) return DumpGraph(*optimized, options, output);
   }
-  if (import) return DumpGraph(*module, options);
-  return DumpProgram(std::move(module), options, compile);  // which runs the passes itself
+  if (import) return DumpGraph(*module, options, output);
+  return DumpProgram(std::move(module), options, compile, output);  // which runs the passes itself
+}
+
+Status Dump(const DumpOptions& options, const Globals& globals) {
+  IrOutput output(globals);
+  KILN_RETURN_IF_ERROR(DumpStage(options, globals, output));
+  output.Finish();
+  return OkStatus();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // `kiln opt`: text in, passes, text out.
 #include "ir/graph/printer.h"
 #include "passes/pipeline.h"
+#include "tools/ir_output.h"
 #include "tools/model.h"
 
 namespace kiln {
@@ -20,12 +21,10 @@ struct OptOptions {
 
 std::string CheckPasses(const std::string& text) { return Message(ParsePassList(text).status()); }
 
-void PrintRemarks(const PassContext& context) {
-  for (const Remark& remark : context.remarks()) PrintOut(remark.ToString() + "\n");
-}
-
 Status Opt(const OptOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(CompileOptions compile, ToCompileOptions(options.compile, globals));
+  IrOutput output(globals);
+  compile.passes.print = output.Printer();
   compile.passes.print_after = options.print_after;
   compile.passes.diff = options.diff;
   compile.passes.verify_ir = true;
@@ -36,12 +35,15 @@ Status Opt(const OptOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const auto module, LoadModel(options.model, globals));
   PassManager manager(std::move(passes), compile.passes);
   KILN_RETURN_IF_ERROR(InFile(ModelFile(options.model), manager.Run(*module)));
-  if (options.remarks) PrintRemarks(manager.context());
-  if (options.timing) PrintOut(manager.TimingTable());
-  if (!options.output.empty()) return SaveModule(*module, options.output);
+  output.AddPasses(manager, options.remarks, options.timing);
   const bool other_output =
       options.remarks || options.timing || options.diff || !options.print_after.empty();
-  if (!other_output) PrintOut(Print(*module));
+  if (!options.output.empty()) {
+    KILN_RETURN_IF_ERROR(SaveModule(*module, options.output));
+  } else if (!other_output) {
+    output.AddText(Print(*module));
+  }
+  output.Finish();
   return OkStatus();
 }
 

@@ -317,6 +317,23 @@ class DumpTest(CommandTest):
                          self.kiln("dump", file, "--remarks", "--disable-rewrite", "fuse-conv-relu"))
         self.assertNotIn("fired", self.kiln("dump", file, "--remarks", "--rewrite-limit", "0"))
 
+    def test_json(self):
+        file = self.generate(*LENET)
+        plain = json.loads(self.kiln("dump", file, "--json"))
+        self.assertEqual(plain["text"], self.kiln("dump", file))
+        self.assertIn("fuse-conv-relu", [one["name"] for one in plain["passes"]])
+        self.assertNotIn("remarks", plain)
+        remarks = json.loads(self.kiln("dump", file, "--remarks", "--json"))["remarks"]
+        self.assertIn(("fuse-conv-relu", True), [(one["pass"], one["fired"]) for one in remarks])
+        memory = json.loads(self.kiln("dump", file, "--stage", "memory", "--json"))
+        self.assertEqual(memory, {"text": self.kiln("dump", file, "--stage", "memory")})
+        self.kiln("dump", file, "--stage", "import", "-o", "net.kir")
+        passes = ("--passes", "fold-constants")
+        changed = json.loads(self.kiln("opt", "net.kir", *passes, "--print-after", "all", "--json"))
+        self.assertEqual([one["name"] for one in changed["passes"]], ["fold-constants"])
+        self.assertEqual(changed["printed"],
+                         self.kiln("opt", "net.kir", *passes, "--print-after", "all"))
+
     def test_pictures_of_the_graph(self):
         file = self.generate(*LENET)
         self.assertEqual(self.kiln("dump", file, "--dot", "g.dot"), "")
