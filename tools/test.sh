@@ -56,4 +56,6 @@ fuzz() {  # every harness, from its seeds; what it finds stays in build/fuzz
 tools/dev/install-packages.sh build test
 build "$preset" all
 export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1}
+# LLVM gives threads a signal stack of its own, which AddressSanitizer would unmap as if it were its.
+export ASAN_OPTIONS=${ASAN_OPTIONS-use_sigaltstack=0}
 ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "$@"
