@@ -134,4 +134,9 @@ absl::Status WriteFile(const std::string& path, const std::vector<std::span<cons
   return status;
 }
 
+absl::Status AppendToFile(const std::string& path, std::span<const char> bytes) {
+  const int error = WriteTo(path, O_APPEND, /*sync=*/false, {bytes});
+  return error == 0 ? absl::OkStatus() : Failure(path, error);
+}
+
 }  // namespace kiln

@@ -47,4 +47,8 @@ absl::StatusOr<std::vector<char>> ReadFile(const std::string& path, uint64_t max
 absl::Status WriteFile(const std::string& path, const std::vector<std::span<const char>>& pieces,
                        const std::function<absl::Status()>& first = nullptr);
 
+/// Adds `bytes` to the end of a file, which is there. On failure a part of them may have been
+/// added.
+absl::Status AppendToFile(const std::string& path, std::span<const char> bytes);
+
 }  // namespace kiln

@@ -90,9 +90,9 @@ Progress::Progress(const Globals& globals, std::string what, int64_t total)
       total_(std::max<int64_t>(total, 1)) {}
 
 std::string Progress::TimeLeft() const {
-  if (done_ == 0) return "";
+  if (done_ <= skipped_) return "";
   const double left = MillisecondsSince(start_) / 1e3 * static_cast<double>(total_ - done_) /
-                      static_cast<double>(done_);
+                      static_cast<double>(done_ - skipped_);
   const auto seconds = static_cast<int64_t>(left);
   return StrCat(", ", seconds / 60, ":", seconds % 60 < 10 ? "0" : "", seconds % 60, " left");
 }
@@ -102,12 +102,17 @@ void Progress::Advance() {
   if (!shown_) return;
   if (terminal_) {
     constexpr int64_t kWidth = 30;
+    constexpr double kFrame = 50;  // milliseconds
+    const double now = MillisecondsSince(start_);
+    if (drawn_ && done_ < total_ && now - last_drawn_ < kFrame) return;
+    last_drawn_ = now;
     const int64_t filled = std::min(kWidth, kWidth * done_ / total_);
     PrintToStderr(StrCat("\r\x1b[K", what_, " [", std::string(filled, '#'),
-                         std::string(kWidth - filled, '.'), "] ", done_, "/", total_, TimeLeft()));
+                         std::string(kWidth - filled, '.'), "] ", done_, "/", total_, detail_,
+                         TimeLeft()));
     drawn_ = true;
   } else if (done_ * 10 / total_ != (done_ - 1) * 10 / total_) {
-    PrintToStderr(StrCat("kiln: ", what_, ": ", done_, " of ", total_, TimeLeft(), "\n"));
+    PrintToStderr(StrCat("kiln: ", what_, ": ", done_, " of ", total_, detail_, TimeLeft(), "\n"));
   }
 }
 

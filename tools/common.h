@@ -78,6 +78,10 @@ class Progress {
 
   /// One item is done.
   void Advance();
+  /// `items` were done before.
+  void Skip(int64_t items) { skipped_ = done_ = items; }
+  /// What to show beside the count from now on.
+  void SetDetail(std::string detail) { detail_ = std::move(detail); }
   /// Takes the bar off the screen, so that other text can be printed.
   void Hide();
 
@@ -88,8 +92,11 @@ class Progress {
   bool terminal_;
   bool drawn_ = false;
   std::string what_;
+  std::string detail_;
   int64_t total_;
   int64_t done_ = 0;
+  int64_t skipped_ = 0;
+  double last_drawn_ = 0;  ///< milliseconds from the start
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

@@ -1,163 +1,194 @@
 // `kiln train`: trains a model on a data set with a compiled train_step.
-#include <algorithm>
+#include "tools/train.h"
+
 #include <chrono>
 #include <cmath>
+#include <csignal>
+#include <optional>
 
-#include "passes/training/train_step.h"
 #include "runtime/threads/thread_pool.h"
-#include "runtime/train/trainer.h"
-#include "tools/model.h"
 
 namespace kiln {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+class Observer : public RunObserver {
+ public:
+  Observer(const Module& training, const CompileOptions& compile, const TrainerOptions& trainer,
+           const Dataset& dataset, const TrainOptions& options, const Globals& globals)
+      : training_(training),
+        compile_(compile),
+        trainer_(trainer),
+        dataset_(dataset),
+        options_(options),
+        globals_(globals),
+        progress_(globals, "training", options.run.max_steps) {}
 
-struct TrainOptions {
-  ModelOptions model;
-  CompileFlags compile;
-  std::string data;
-  std::string loss = "softmax-cross-entropy";
-  std::string output;
-  int epochs = 10;
-  uint64_t seed = 1;
-  double mean = 0;
-  double scale = 1.0 / 255;
-  std::string optimizer = "sgd";
-  SolverOptions solver;
-  std::string policy = "fixed";
-  RatePolicy rate;
+  void OnStep(const RunState& state, double rate) override {
+    const double seconds = MillisecondsSince(start_) / 1e3;
+    const double items = static_cast<double>((state.step - first_step_) * state.step_items);
+    const double epoch =
+        static_cast<double>(state.position) / static_cast<double>(state.train_size);
+    progress_.SetDetail(StrCat(", epoch ", Format("%.2f", epoch), ", loss ",
+                               Format("%.4f", state.smoothed_loss), ", rate ", Format("%.4g", rate),
+                               ", ", Format("%.0f", items / seconds), " items/s"));
+    progress_.Advance();
+  }
+
+  void OnRow(const RunState& state, const Evaluation* test) override {
+    if (test == nullptr || globals_.json) return;
+    progress_.Hide();
+    const HistoryRow& row = state.history.back();
+    std::string line =
+        StrCat("step ", row.step, " epoch=", Format("%.2f", row.epoch),
+               " loss=", Format("%.4f", row.loss), " rate=", Format("%.6g", row.rate));
+    line += AccuracyText(*test, "test_");
+    PrintOut(StrCat(line, " test_loss=", Format("%.4f", test->loss),
+                    " items_per_second=", Format("%.0f", row.items_per_second), "\n"));
+    if (!FlushOutput().ok()) return;
+  }
+
+  void OnSnapshot(const RunState& state) override {
+    if (!globals_.verbose) return;
+    progress_.Hide();
+    Note(globals_, StrCat("snapshot at step ", state.step));
+  }
+
+  void OnResume(const RunState& state) override {
+    first_step_ = state.step;
+    progress_.Skip(state.step);
+    Note(globals_, StrCat("resumed at step ", state.step));
+  }
+
+  void OnWarning(const std::string& text) override {
+    progress_.Hide();
+    Note(globals_, text);
+  }
+
+  std::string Diagnose(const char* parameters, const Batch& batch, int64_t step) override {
+    progress_.Hide();
+    return FindFirstNotFinite(training_, *trainer_.library, parameters, compile_, trainer_,
+                              dataset_, options_.transform, batch, step);
+  }
+
+  void Done() { progress_.Hide(); }
+
+  /// " test_accuracy=0.9123 test_top5=0.9987", as far as there is any.
+  static std::string AccuracyText(const Evaluation& test, const char* prefix) {
+    std::string text;
+    if (!std::isnan(test.accuracy)) {
+      text += StrCat(" ", prefix, "accuracy=", Format("%.4f", test.accuracy));
+    }
+    if (!std::isnan(test.top5)) text += StrCat(" ", prefix, "top5=", Format("%.4f", test.top5));
+    return text;
+  }
+
+ private:
+  const Module& training_;
+  const CompileOptions& compile_;
+  const TrainerOptions& trainer_;
+  const Dataset& dataset_;
+  const TrainOptions& options_;
+  const Globals& globals_;
+  Progress progress_;
+  int64_t first_step_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// "softmax-cross-entropy" for the op softmax_cross_entropy.
-std::string OpName(std::string name) {
-  std::ranges::replace(name, '-', '_');
-  return name;
+Json RowsAsJson(const std::vector<HistoryRow>& history) {
+  Json rows = Json::array();
+  for (const HistoryRow& row : history) {
+    rows.push_back({{"step", row.step},
+                    {"epoch", row.epoch},
+                    {"loss", row.loss},
+                    {"rate", row.rate},
+                    {"test_loss", row.test_loss},
+                    {"test_accuracy", row.test_accuracy},
+                    {"test_top5", row.test_top5},
+                    {"items_per_second", row.items_per_second},
+                    {"seconds", row.seconds}});
+  }
+  return rows;
 }
 
-/// The functions `loss` and `train_step`, and nothing else.
-Status AddTraining(Module& module, const TrainOptions& options) {
-  if (module.FindFunction(kLoss) == nullptr) {
-    LossTerm term{.kind = OpName(options.loss)};
-    if (term.kind == "softmax_cross_entropy") {
-      term.attributes.emplace("ignore_labels", std::vector<int64_t>{kNoLabel});
-    }
-    KILN_RETURN_IF_ERROR(AddLoss(module, {term}));
+void PrintResult(const RunResult& result, const Globals& globals) {
+  if (globals.json) {
+    PrintJson({{"test_accuracy", result.test.accuracy},
+               {"test_loss", result.test.loss},
+               {"test_top5", result.test.top5},
+               {"seconds", result.state.seconds},
+               {"steps", result.state.step},
+               {"best_step", result.state.best_step},
+               {"history", RowsAsJson(result.state.history)}});
+    return;
   }
-  KILN_RETURN_IF_ERROR(AddTrainStep(module, {.solver = options.solver, .mode = {}}));
-  return SelectFunctions(module, {kLoss, kTrainStep});
+  PrintOut(StrCat("final test_accuracy=", Format("%.4f", result.test.accuracy),
+                  " test_loss=", Format("%.4f", result.test.loss),
+                  " seconds=", Format("%.1f", result.state.seconds), "\n"));
 }
 
-int64_t CountTrainable(const Module& module) {
-  int64_t count = 0;
-  for (const auto& [name, op] : TrainableReads(*module.FindFunction(kTrainStep))) {
-    count += op->type().count();
+/// Sets what follows from others: steps from epochs, the end of the rate policy.
+void FillIn(TrainOptions& options, int64_t step_items, int64_t train_size) {
+  RunOptions& run = options.run;
+  if (run.max_steps == 0) {
+    run.max_steps = static_cast<int64_t>(std::floor(
+        options.epochs * static_cast<double>(train_size) / static_cast<double>(step_items)));
   }
-  return count;
+  if (options.rate.max_iterations == 0) options.rate.max_iterations = run.max_steps;
 }
 
-void Introduce(const Module& module, const Executable& executable, const DatasetSplit& data,
-               const TrainOptions& options, const Globals& globals) {
-  const kiln_library_info& library = executable.library();
-  std::string arenas;
-  for (int32_t i = 0; i < library.num_functions; ++i) {
-    const kiln_function_info& function = library.functions[i];
-    arenas += StrCat(", ", function.name, " ",
-                     FormatBytes(static_cast<double>(function.workspace_bytes)));
-  }
-  Note(globals, StrCat(CountTrainable(module), " trainable parameters; ",
-                       FormatBytes(static_cast<double>(library.parameters_bytes)),
-                       " of weights, constants and solver state", arenas));
-  Note(globals, StrCat(data.train.size(), " images to train with, ", data.test.size(),
-                       " to test with, ", data.train.classes, " classes; seed ", options.seed));
-}
-
-/// One epoch; the mean of its losses.
-StatusOr<double> TrainEpoch(Trainer& trainer, const Dataset& data, int epoch,
-                            const TrainOptions& options, const Globals& globals) {
-  const std::vector<int64_t> order = ShuffledOrder(data.size(), options.seed, epoch);
-  const int64_t batch = trainer.batch(), steps = data.size() / batch;
-  Progress progress(globals, StrCat("epoch ", int64_t{epoch}), steps);
-  double sum = 0;
-  for (int64_t i = 0; i < steps; ++i) {
-    KILN_ASSIGN_OR_RETURN(const double loss, trainer.Step(data, {order.data() + i * batch,
-                                                                 static_cast<size_t>(batch)}));
-    if (!std::isfinite(loss)) {
-      return InvalidInput("the loss is ", loss, " at step ", trainer.steps(),
-                          ": try a lower learning rate");
-    }
-    sum += loss;
-    progress.Advance();
-  }
-  return sum / static_cast<double>(std::max<int64_t>(steps, 1));
-}
-
-Status TrainAll(Trainer& trainer, const DatasetSplit& data, const TrainOptions& options,
-                const Globals& globals) {
-  const Clock::time_point start = Clock::now();
-  Evaluation test;
-  for (int epoch = 1; epoch <= options.epochs; ++epoch) {
-    const Clock::time_point begin = Clock::now();
-    const double rate = trainer.rate();
-    KILN_ASSIGN_OR_RETURN(const double loss,
-                          TrainEpoch(trainer, data.train, epoch, options, globals));
-    const double seconds = MillisecondsSince(begin) / 1000;
-    KILN_ASSIGN_OR_RETURN(test, trainer.Evaluate(data.test));
-    PrintOut(StrCat(
-        "epoch ", int64_t{epoch}, " loss=", Format("%.4f", loss), " rate=", Format("%.6g", rate),
-        " test_accuracy=", Format("%.4f", test.accuracy), " test_loss=", Format("%.4f", test.loss),
-        " images_per_second=", Format("%.0f", static_cast<double>(data.train.size()) / seconds),
-        "\n"));
-    KILN_RETURN_IF_ERROR(FlushOutput());
-  }
-  PrintOut(StrCat("final test_accuracy=", Format("%.4f", test.accuracy),
-                  " test_loss=", Format("%.4f", test.loss),
-                  " seconds=", Format("%.1f", MillisecondsSince(start) / 1000), "\n"));
-  return OkStatus();
-}
-
-/// `module` with the weights that the run has left.
-Status StoreWeights(Module& module, const kiln_library_info& library, const Trainer& trainer) {
-  for (int32_t i = 0; i < library.num_parameters; ++i) {
-    const Parameter* const parameter = module.FindParameter(library.parameters[i].name);
-    if (parameter == nullptr) continue;
-    const char* const start = trainer.parameters().data() + library.parameter_offsets[i];
-    Tensor value(parameter->value.type(),
-                 std::vector<char>(start, start + library.parameters[i].bytes));
-    module.SetParameter({parameter->name, std::move(value), parameter->trainable});
-  }
-  return OkStatus();
+/// Items to a step of the module's train_step: the batch of its first input, iter_size times.
+int64_t StepItems(const Module& training, const TrainOptions& options) {
+  const auto& inputs = training.FindFunction(kTrainStep)->inputs();
+  const int64_t batch = inputs.empty() || inputs[0]->shape().empty() ? 1 : inputs[0]->shape()[0];
+  return std::max<int64_t>(batch, 1) * options.solver.iter_size;
 }
 
 Status Train(TrainOptions options, const Globals& globals) {
   options.solver.kind = *ParseSolverKind(options.optimizer);
   options.rate.kind = *ParseRateKind(options.policy);
+  options.dataset.seed = options.run.seed;
   KILN_RETURN_IF_ERROR(Check(options.solver));
-  KILN_RETURN_IF_ERROR(Check(options.rate));
   KILN_ASSIGN_OR_RETURN(CompileOptions compile, ToCompileOptions(options.compile, globals));
-  KILN_ASSIGN_OR_RETURN(const DatasetSplit data, LoadDataset(options.data));
+  KILN_ASSIGN_OR_RETURN(const DatasetSplit data, LoadDataset(options.data, options.dataset));
   const std::string path = ModelFile(options.model);
   KILN_ASSIGN_OR_RETURN(const auto model, LoadModel(options.model, globals));
-  const std::unique_ptr<Module> module = model->Clone();
-  KILN_RETURN_IF_ERROR(InFile(path, AddTraining(*module, options)));
+  KILN_ASSIGN_OR_RETURN(const auto training, InFile(path, MakeTrainingModule(*model, options)));
+  FillIn(options, StepItems(*training, options), data.train.size());
+  KILN_RETURN_IF_ERROR(Check(options.rate));
   Note(globals, StrCat("compiling for ", compile.target.cpu));
   KILN_ASSIGN_OR_RETURN(const auto executable,
-                        InFile(path, CompileForHost(module->Clone(), compile)));
-  Introduce(*module, *executable, data, options, globals);
+                        InFile(path, CompileForHost(training->Clone(), compile)));
+  Introduce(*model, *training, *executable, data, options, globals);
   ThreadPool pool(globals.Threads());
-  KILN_ASSIGN_OR_RETURN(const auto trainer,
-                        InFile(path, Trainer::Create({.library = &executable->library(),
-                                                      .parameters = executable->parameters(),
-                                                      .executor = pool.executor(),
-                                                      .rate = options.rate,
-                                                      .seed = options.seed,
-                                                      .mean = options.mean,
-                                                      .scale = options.scale},
-                                                     data.train)));
-  KILN_RETURN_IF_ERROR(InFile(path, TrainAll(*trainer, data, options, globals)));
+  const TrainerOptions trainer_options{.library = &executable->library(),
+                                       .parameters = executable->parameters(),
+                                       .executor = pool.executor(),
+                                       .rate = options.rate,
+                                       .seed = options.run.seed,
+                                       .iter_size = options.solver.iter_size,
+                                       .yes = YesThreshold(*model, options)};
+  KILN_ASSIGN_OR_RETURN(
+      const auto trainer,
+      InFile(path, Trainer::Create(trainer_options, data.train, options.transform)));
+  options.run.loader.transform = options.transform;
+  Observer observer(*training, compile, trainer_options, data.train, options, globals);
+  const StatusOr<RunResult> result = RunTraining(*trainer, data, options.run, observer);
+  observer.Done();
+  KILN_RETURN_IF_ERROR(result.status());
+  if (result->end == RunResult::End::kInterrupted) {
+    Note(globals, StrCat("stopped at step ", result->state.step,
+                         options.run.folder.empty() ? "" : "; --resume goes on from there"));
+    // As whoever sent the signal expects: the process ends by it.
+    KILN_RETURN_IF_ERROR(FlushOutput());
+    std::raise(result->signal);
+  }
+  if (result->end == RunResult::End::kStoppedEarly) {
+    Note(globals, StrCat("stopped early: no better test since step ", result->state.best_step));
+  }
+  PrintResult(*result, globals);
+  StoreParameters(*model, executable->library(), trainer->parameters().data());
   if (options.output.empty()) return OkStatus();
-  KILN_RETURN_IF_ERROR(StoreWeights(*model, executable->library(), *trainer));
   return SaveModule(*model, options.output);
 }
 
@@ -178,6 +209,8 @@ void AddSolverOptions(CLI::App& app, TrainOptions& options) {
   app.add_option("--weight-decay", options.solver.weight_decay, "L2 regularisation [0]");
   app.add_option("--clip-norm", options.solver.clip_norm,
                  "Scale gradients to this norm where theirs is larger [0: never]");
+  app.add_option("--iter-size", options.solver.iter_size, "Batches to an update [1]")
+      ->check(CLI::PositiveNumber);
   app.add_option("--lr-policy", options.policy, "How the rate changes from step to step [fixed]")
       ->check(CLI::IsMember(Names(std::vector{RateKind::kFixed, RateKind::kStep, RateKind::kExp,
                                               RateKind::kInv, RateKind::kMultistep, RateKind::kPoly,
@@ -186,8 +219,58 @@ void AddSolverOptions(CLI::App& app, TrainOptions& options) {
   app.add_option("--lr-power", options.rate.power, "The policy's power [1]");
   app.add_option("--lr-step", options.rate.step_size, "The policy's step size, in steps");
   app.add_option("--lr-steps", options.rate.step_values, "The steps of multistep")->delimiter(',');
-  app.add_option("--max-steps", options.rate.max_iterations, "Where poly and cosine end");
+  options.rate.max_iterations = 0;
+  app.add_option("--lr-end", options.rate.max_iterations,
+                 "The step where poly and cosine end [the run's last]")
+      ->check(CLI::PositiveNumber);
   app.add_option("--warmup", options.rate.warmup, "Steps over which the rate grows [0]");
+}
+
+void AddRunOptions(CLI::App& app, TrainOptions& options) {
+  RunOptions& run = options.run;
+  app.add_option("--epochs", options.epochs, "How often all items are seen [10]")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-steps", run.max_steps, "End after so many updates, whatever the epochs")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--seed", run.seed, "Of the order of the items, of crops and of dropout [1]");
+  app.add_option("--test-every", run.test_interval, "Steps between tests [an epoch]")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--log-every", run.log_interval, "Steps between lines of metrics.csv [100]")
+      ->check(CLI::PositiveNumber);
+  CLI::Option* const folder =
+      app.add_option("--snapshot-dir", run.folder,
+                     "A folder for snapshots, metrics, curves and the trained model")
+          ->type_name("DIR");
+  app.add_option("--snapshot-every", run.snapshot_interval, "Steps between snapshots [a test]")
+      ->check(CLI::PositiveNumber)
+      ->needs(folder);
+  app.add_option("--keep", run.keep, "How many of the newest snapshots stay [3]")
+      ->check(CLI::PositiveNumber)
+      ->needs(folder);
+  app.add_flag("--resume", run.resume, "Go on from the newest snapshot, where there is one")
+      ->needs(folder);
+  app.add_flag("--keep-best", run.keep_best, "End with the weights of the best test");
+  app.add_option("--early-stop", run.early_stop, "Stop after so many tests without a better one")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+}
+
+void AddDataOptions(CLI::App& app, TrainOptions& options) {
+  app.add_option("--data", options.data, "The data set: idx:FOLDER (MNIST's files)")
+      ->required()
+      ->type_name("KIND:PATH");
+  app.add_option("--mean", options.transform.mean,
+                 "Subtracted from the numbers of an item (pixels are 0 to 255): one, or one a "
+                 "channel [0]")
+      ->delimiter(',');
+  app.add_option("--scale", options.transform.scale, "What they are multiplied by then [1/255]");
+  app.add_option("--crop", options.transform.crop,
+                 "Take squares of this side, anywhere while training and from the centre in tests")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--mirror", options.transform.mirror, "Mirror every other image while training");
+  app.add_flag("!--no-shuffle", options.run.loader.shuffle, "Take the items as they come");
+  app.add_option("--prefetch", options.run.loader.ahead, "Batches to prepare ahead [8]")
+      ->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace
@@ -199,18 +282,11 @@ void AddTrainCommand(CLI::App& app, const Globals& globals, Action& action) {
                          "Train a model on a data set. The last line on stdout is\n"
                          "`final test_accuracy=... test_loss=... seconds=...`.");
   AddModelOptions(*command, options->model);
-  command->add_option("--data", options->data, "The data set: idx:FOLDER (MNIST's files)")
-      ->required()
-      ->type_name("KIND:PATH");
+  AddDataOptions(*command, *options);
   command->add_option("--loss", options->loss, "The loss, where the model does not end in one")
-      ->check(CLI::IsMember({"softmax-cross-entropy"}));
-  command->add_option("--epochs", options->epochs, "How often all images are seen [10]")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--seed", options->seed, "Of the order of the images and of dropout [1]");
-  command->add_option("--mean", options->mean, "Subtracted from pixels, 0 to 255 [0]");
-  command->add_option("--scale", options->scale, "What pixels are multiplied by then [1/255]");
-  command->add_option("-o,--output", options->output, "Write the trained model, as .kir text")
-      ->type_name("FILE");
+      ->check(CLI::IsMember(LossNames()));
+  AddRunOptions(*command, *options);
+  command->add_option("-o,--output", options->output, "Write the trained model")->type_name("FILE");
   AddSolverOptions(*command, *options);
   AddCompileFlags(*command, options->compile);
   command->callback([options, &globals, &action] {

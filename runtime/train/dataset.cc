@@ -2,48 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
-#include <string_view>
 #include <utility>
-
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "runtime/train/idx.h"
 
 namespace kiln {
 
 namespace {
-
-// The path itself, or with .gz behind, whichever is there.
-absl::StatusOr<IdxArray> ReadEither(const std::string& path, int rank) {
-  absl::StatusOr<IdxArray> plain = ReadIdxArray(path, rank);
-  if (!absl::IsNotFound(plain.status())) return plain;
-  return ReadIdxArray(path + ".gz", rank);
-}
-
-absl::StatusOr<Dataset> Join(IdxArray images, IdxArray labels, const std::string& labels_path) {
-  if (images.shape[0] != labels.shape[0]) {
-    return absl::InvalidArgumentError(absl::StrCat(labels_path, ": expected a label for each of ",
-                                                   images.shape[0], " images, found ",
-                                                   labels.shape[0]));
-  }
-  Dataset dataset;
-  dataset.item_shape = {1, images.shape[1], images.shape[2]};
-  dataset.images = std::move(images.bytes);
-  dataset.labels.assign(labels.bytes.begin(), labels.bytes.end());
-  for (const int32_t label : dataset.labels) {
-    dataset.classes = std::max<int64_t>(dataset.classes, label + 1);
-  }
-  return dataset;
-}
-
-absl::StatusOr<Dataset> ReadPart(const std::string& folder, const std::string& part) {
-  const std::string prefix = absl::StrCat(folder, "/", part);
-  absl::StatusOr<IdxArray> images = ReadEither(prefix + "-images-idx3-ubyte", 3);
-  if (!images.ok()) return images.status();
-  absl::StatusOr<IdxArray> labels = ReadEither(prefix + "-labels-idx1-ubyte", 1);
-  if (!labels.ok()) return labels.status();
-  return Join(*std::move(images), *std::move(labels), prefix + "-labels-idx1-ubyte");
-}
 
 uint64_t SplitMix(uint64_t& state) {
   uint64_t z = state += 0x9e3779b97f4a7c15;
@@ -52,40 +15,79 @@ uint64_t SplitMix(uint64_t& state) {
   return z ^ (z >> 31);
 }
 
+template <typename T>
+class MemoryItems : public ItemSource {
+ public:
+  MemoryItems(std::vector<T> values, int64_t item_count)
+      : values_(std::move(values)), item_count_(item_count) {}
+
+  absl::Status Read(int64_t item, float* values) const override {
+    std::copy_n(values_.begin() + item * item_count_, item_count_, values);
+    return absl::OkStatus();
+  }
+
+ private:
+  std::vector<T> values_;
+  int64_t item_count_;
+};
+
+class SubsetItems : public ItemSource {
+ public:
+  SubsetItems(std::shared_ptr<const ItemSource> all, std::vector<int64_t> items)
+      : all_(std::move(all)), items_(std::move(items)) {}
+
+  absl::Status Read(int64_t item, float* values) const override {
+    return all_->Read(items_[static_cast<size_t>(item)], values);
+  }
+
+ private:
+  std::shared_ptr<const ItemSource> all_;
+  std::vector<int64_t> items_;
+};
+
 }  // namespace
 
-int64_t Dataset::ItemBytes() const {
-  int64_t bytes = 1;
-  for (const int64_t extent : item_shape) bytes *= extent;
-  return bytes;
+int64_t CountOf(const std::vector<int64_t>& shape) {
+  int64_t count = 1;
+  for (const int64_t extent : shape) count *= extent;
+  return count;
 }
 
-absl::StatusOr<Dataset> ReadIdx(const std::string& images_path, const std::string& labels_path) {
-  absl::StatusOr<IdxArray> images = ReadIdxArray(images_path, 3);
-  if (!images.ok()) return images.status();
-  absl::StatusOr<IdxArray> labels = ReadIdxArray(labels_path, 1);
-  if (!labels.ok()) return labels.status();
-  return Join(*std::move(images), *std::move(labels), labels_path);
+int64_t Dataset::ItemCount() const { return CountOf(item_shape); }
+
+std::shared_ptr<const ItemSource> ItemsInMemory(std::vector<uint8_t> bytes, int64_t item_count) {
+  return std::make_shared<MemoryItems<uint8_t>>(std::move(bytes), item_count);
 }
 
-absl::StatusOr<DatasetSplit> LoadDataset(const std::string& specification) {
-  constexpr std::string_view kIdx = "idx:";
-  if (!absl::StartsWith(specification, {kIdx.data(), kIdx.size()})) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("data set '", specification, "': expected idx:FOLDER"));
+std::shared_ptr<const ItemSource> ItemsInMemory(std::vector<float> values, int64_t item_count) {
+  return std::make_shared<MemoryItems<float>>(std::move(values), item_count);
+}
+
+Dataset Subset(const Dataset& dataset, const std::vector<int64_t>& items) {
+  Dataset subset;
+  subset.item_shape = dataset.item_shape;
+  subset.items = std::make_shared<SubsetItems>(dataset.items, items);
+  subset.classes = dataset.classes;
+  subset.class_names = dataset.class_names;
+  subset.target_count = dataset.target_count;
+  for (const int64_t item : items) {
+    if (dataset.target_count == 0) {
+      subset.labels.push_back(dataset.labels[static_cast<size_t>(item)]);
+      continue;
+    }
+    const auto row = dataset.targets.begin() + item * dataset.target_count;
+    subset.targets.insert(subset.targets.end(), row, row + dataset.target_count);
   }
-  const std::string folder = specification.substr(kIdx.size());
-  absl::StatusOr<Dataset> train = ReadPart(folder, "train");
-  if (!train.ok()) return train.status();
-  absl::StatusOr<Dataset> test = ReadPart(folder, "t10k");
-  if (!test.ok()) return test.status();
-  if (test->item_shape != train->item_shape || test->classes > train->classes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder,
-                     ": the test images are of another size or of more classes than those "
-                     "to train with"));
-  }
-  return DatasetSplit{*std::move(train), *std::move(test)};
+  return subset;
+}
+
+DatasetSplit SplitDataset(const Dataset& dataset, double part, uint64_t seed) {
+  std::vector<int64_t> order = ShuffledOrder(dataset.size(), seed, 0);
+  const auto held_out = static_cast<int64_t>(part * static_cast<double>(dataset.size()) + 0.5);
+  const auto middle = order.begin() + std::clamp<int64_t>(held_out, 0, dataset.size());
+  std::sort(order.begin(), middle);
+  std::sort(middle, order.end());
+  return {Subset(dataset, {middle, order.end()}), Subset(dataset, {order.begin(), middle})};
 }
 
 std::vector<int64_t> ShuffledOrder(int64_t size, uint64_t seed, int64_t epoch) {
@@ -98,6 +100,13 @@ std::vector<int64_t> ShuffledOrder(int64_t size, uint64_t seed, int64_t epoch) {
               order[static_cast<size_t>(SplitMix(state) % static_cast<uint64_t>(i))]);
   }
   return order;
+}
+
+uint64_t Draw(uint64_t seed, uint64_t a, uint64_t b) {
+  uint64_t state = seed;
+  state = SplitMix(state) + a;
+  state = SplitMix(state) + b;
+  return SplitMix(state);
 }
 
 }  // namespace kiln

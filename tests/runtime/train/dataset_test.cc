@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "runtime/train/dataset_files.h"
 #include "runtime/train/idx.h"
 #include "tests/support/temporary_folder.h"
 
@@ -90,7 +91,7 @@ TEST(Datasets, AreAFolderOfFourFiles) {
   const auto split = LoadDataset("idx:" + folder.path());
   ASSERT_TRUE(split.ok()) << split.status();
   EXPECT_EQ(split->train.size(), 3);
-  EXPECT_EQ(split->train.ItemBytes(), 2);
+  EXPECT_EQ(split->train.ItemCount(), 2);
   EXPECT_EQ(split->train.classes, 3);
   EXPECT_THAT(split->train.labels, ElementsAre(0, 2, 1));
   EXPECT_THAT(split->test.item_shape, ElementsAre(1, 1, 2));
@@ -99,7 +100,8 @@ TEST(Datasets, AreAFolderOfFourFiles) {
   ASSERT_FALSE(uneven.ok());
   EXPECT_THAT(std::string(uneven.status().message()),
               HasSubstr("expected a label for each of 1 images, found 2"));
-  EXPECT_THAT(std::string(LoadDataset("csv:x").status().message()), HasSubstr("idx:FOLDER"));
+  EXPECT_THAT(std::string(LoadDataset("other:x").status().message()),
+              HasSubstr("expected one of idx:"));
   EXPECT_THAT(std::string(LoadDataset("idx:/nowhere").status().message()), HasSubstr("/nowhere"));
 }
 
