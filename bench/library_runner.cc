@@ -41,9 +41,13 @@ absl::Status Run(const std::string& path, int threads, double seconds) {
   for (int32_t i = 0; i < (*function)->num_inputs; ++i) {
     inputs.push_back(RandomInput((*function)->inputs[i]));
   }
+  const absl::StatusOr<std::shared_ptr<const Pages>> parameters = (*library)->CopyParameters();
+  if (!parameters.ok()) return parameters.status();
   ThreadPool pool(threads);
   absl::StatusOr<Session> session =
-      Session::Create(*function, {.executor = pool.executor(), .owner = *library});
+      Session::Create(*function, {.executor = pool.executor(),
+                                  .parameters = *parameters ? (*parameters)->data() : nullptr,
+                                  .owner = *library});
   if (!session.ok()) return session.status();
   BoundSession bound(*std::move(session), std::move(inputs));
   if (const auto warm = Measure(bound, seconds / 4, 1); !warm.ok()) return warm.status();

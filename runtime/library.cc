@@ -3,7 +3,10 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -15,6 +18,7 @@ namespace kiln {
 namespace {
 
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 21;
+constexpr uint64_t kChunk = uint64_t{1} << 21;  // that parameters are copied by
 
 absl::Status Invalid(const std::string& reason) { return absl::InvalidArgumentError(reason); }
 
@@ -154,6 +158,23 @@ absl::Status Library::FindDescriptor() {
 }
 
 Library::~Library() { dlclose(handle_); }
+
+absl::StatusOr<std::shared_ptr<const Pages>> Library::CopyParameters() const {
+  if (info_->parameters_data == nullptr || info_->parameters_bytes == 0) return nullptr;
+  absl::StatusOr<Pages> copy = Pages::Map(info_->parameters_bytes, KILN_PARAMETERS_ALIGNMENT);
+  if (!copy.ok()) return copy.status();
+  const char* const source = static_cast<const char*>(info_->parameters_data);
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  for (uint64_t at = 0; at < info_->parameters_bytes; at += kChunk) {
+    const uint64_t count = std::min(kChunk, info_->parameters_bytes - at);
+    std::memcpy(copy->data() + at, source + at, count);
+    // The pages that lie in the chunk; should anybody read them, they come back from the file.
+    const uintptr_t start = reinterpret_cast<uintptr_t>(source + at), end = start + count;
+    const uintptr_t first = (start + page - 1) / page * page, last = end / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  }
+  return std::make_shared<const Pages>(*std::move(copy));
+}
 
 absl::StatusOr<const kiln_function_info*> Library::Function(const std::string& name) const {
   std::string names;

@@ -66,6 +66,12 @@ StatusOr<CompiledFunction> LoadFunction(const std::string& path, const std::stri
     return InvalidInput(path, ": @", loaded.info->name, " needs ", loaded.memory().ToString(),
                         "; the limit is ", FormatMemory(max_memory));
   }
+  KILN_ASSIGN_OR_RETURN(const auto block, InFile(path, library->CopyParameters()));
+  if (block != nullptr) {
+    loaded.parameters = block->data();
+    using Owners = std::pair<std::shared_ptr<const Library>, std::shared_ptr<const Pages>>;
+    loaded.owner = std::make_shared<const Owners>(library, block);
+  }
   return loaded;
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -30,6 +31,19 @@ TEST(LibraryTest, DescribesItself) {
   ASSERT_TRUE((*library)->Function("forward").ok());
   EXPECT_EQ((*library)->Function("backward").status().message(),
             "no function 'backward' in the library; it has: forward");
+}
+
+TEST(LibraryTest, CopiesItsParameters) {
+  const absl::StatusOr<std::shared_ptr<const Library>> library = Library::Open(KILN_TEST_LIBRARY);
+  ASSERT_TRUE(library.ok()) << library.status();
+  const kiln_library_info& info = (*library)->info();
+  for (int time = 0; time < 2; ++time) {  // what a copy drops from memory comes back for the next
+    const absl::StatusOr<std::shared_ptr<const Pages>> copy = (*library)->CopyParameters();
+    ASSERT_TRUE(copy.ok()) << copy.status();
+    ASSERT_EQ((*copy)->size(), info.parameters_bytes);
+    EXPECT_NE((*copy)->data(), info.parameters_data);
+    EXPECT_EQ(std::memcmp((*copy)->data(), info.parameters_data, info.parameters_bytes), 0);
+  }
 }
 
 TEST(LibraryTest, NamesWithoutASlashAreFilesHere) {
