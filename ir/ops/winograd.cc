@@ -420,9 +420,12 @@ StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m) {
   auto* const u = reinterpret_cast<float*>(bytes.data());
   for (int64_t c = 0; c < inputs; ++c) {
     for (int64_t o = 0; o < outputs; ++o) {
-      const float* const g = w.data<float>() + (o * inputs + c) * r * r;
+      const char* const g = w.bytes().data() + (o * inputs + c) * r * r * sizeof(float);
       TransformKernel<double>(
-          m, r, [&](int64_t i, int64_t j) { return double{g[i * r + j]}; },
+          m, r,
+          [&](int64_t i, int64_t j) {
+            return LoadDouble(ElementType::kF32, g + (i * r + j) * sizeof(float));
+          },
           [&](int64_t i, int64_t j, double value) {
             u[((i * span + j) * inputs + c) * outputs + o] = static_cast<float>(value);
           });
