@@ -20,6 +20,7 @@ void ForEachElement(const TensorType& type, const Visitor& visit) {
   for (Index index(type.shape); index.valid(); index.Next()) {
     std::vector<int64_t> outer = index.values();
     int64_t offset = 0;
+    for (const Layout::Padding& around : layout.padding) outer[around.dim] += around.low;
     for (size_t b = layout.blocks.size(); b-- > 0;) {
       const Layout::Block& block = layout.blocks[b];
       offset += outer[block.dim] % block.size * strides[rank + b];

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ir/graph/op_def.h"
 #include "ir/support/bytes.h"
 
 namespace kiln {
@@ -9,12 +10,13 @@ namespace kiln {
 namespace {
 
 /// One physical dimension: a step along it moves by `stride` source elements along logical
-/// dimension `dim`, `units` logical elements at a time.
+/// dimension `dim`, `units` logical elements at a time. The first `low` steps lie before the source.
 struct Dimension {
   int64_t extent;
   int64_t stride;
   int dim;
   int64_t units;
+  int64_t low;
 };
 
 std::vector<Dimension> PhysicalDimensions(const Shape& shape, const Layout& layout) {
@@ -25,12 +27,13 @@ std::vector<Dimension> PhysicalDimensions(const Shape& shape, const Layout& layo
   for (size_t b = layout.blocks.size(); b-- > 0;) {
     const int dim = layout.blocks[b].dim;
     dimensions[shape.size() + b] = {layout.blocks[b].size, strides[dim] * inner[dim], dim,
-                                    inner[dim]};
+                                    inner[dim], 0};
     inner[dim] *= layout.blocks[b].size;
   }
   for (size_t i = 0; i < shape.size(); ++i) {
     const int dim = layout.order.empty() ? static_cast<int>(i) : layout.order[i];
-    dimensions[i] = {physical[i], strides[dim] * inner[dim], dim, inner[dim]};
+    dimensions[i] = {physical[i], strides[dim] * inner[dim], dim, inner[dim],
+                     layout.PaddingOf(dim).low};
   }
   return dimensions;
 }
@@ -52,7 +55,14 @@ class Mover {
     }
   }
 
-  void Run() { Move(0, 0); }
+  void Run() {
+    int64_t offset = 0;
+    for (const Dimension& dimension : dimensions_) {
+      logical_[dimension.dim] -= dimension.low;
+      offset -= dimension.low * dimension.stride;
+    }
+    Move(0, offset);
+  }
 
  private:
   void Move(size_t level, int64_t offset) {
@@ -72,7 +82,7 @@ class Mover {
   // Whether all that the dimensions from `level` on reach is inside the shape.
   bool AllInside(size_t level) const {
     for (size_t d = 0; d < shape_.size(); ++d) {
-      if (logical_[d] + reach_[level][d] >= shape_[d]) return false;
+      if (logical_[d] < 0 || logical_[d] + reach_[level][d] >= shape_[d]) return false;
     }
     return true;
   }
@@ -117,6 +127,12 @@ void MoveWords(const Tensor& tensor, const Layout& layout, char* to) {
 }
 
 }  // namespace
+
+bool IsSameBytes(const Op& op) {
+  if (op.HasTrait(kView)) return true;
+  return op.Is("transpose") &&
+         op.type().layout == op.operand(0)->type().layout.Transposed(op.Ints("perm"));
+}
 
 Tensor ToLayout(const Tensor& tensor, const Layout& layout) {
   TensorType type = tensor.type();

@@ -133,11 +133,22 @@ StatusOr<Layout> TextReader::ReadLayout() {
   }
   if (Accept("}")) return layout;
   KILN_RETURN_IF_ERROR(Expect("|"));
-  KILN_RETURN_IF_ERROR(List("}", [&]() -> Status {
+  while (!At("|") && !At("}")) {
     Layout::Block& block = layout.blocks.emplace_back();
     KILN_RETURN_IF_ERROR(dimension(block.dim));
     KILN_RETURN_IF_ERROR(Expect(":"));
     KILN_ASSIGN_OR_RETURN(block.size, Int());
+    if (!Accept(",") && !At("|") && !At("}")) return Error("',', '|' or '}'");
+  }
+  if (Accept("}")) return layout;
+  KILN_RETURN_IF_ERROR(Expect("|"));
+  KILN_RETURN_IF_ERROR(List("}", [&]() -> Status {
+    Layout::Padding& padding = layout.padding.emplace_back();
+    KILN_RETURN_IF_ERROR(dimension(padding.dim));
+    KILN_RETURN_IF_ERROR(Expect(":"));
+    KILN_ASSIGN_OR_RETURN(padding.low, Int());
+    KILN_RETURN_IF_ERROR(Expect(":"));
+    KILN_ASSIGN_OR_RETURN(padding.high, Int());
     return OkStatus();
   }));
   return layout;

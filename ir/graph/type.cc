@@ -35,6 +35,7 @@ const ElementInfo& Info(ElementType type) { return kElements[static_cast<size_t>
 
 constexpr int64_t kMaxBytes = int64_t{1} << 48;
 constexpr int64_t kMaxBlockSize = 4096;
+constexpr int64_t kMaxPadding = int64_t{1} << 31;
 
 }  // namespace
 
@@ -96,6 +97,15 @@ StatusOr<int64_t> CheckedByteSize(const TensorType& type) {
     if (block.dim < 0 || block.dim >= type.rank()) return error();
     if (block.size < 1 || block.size > kMaxBlockSize) return error();
   }
+  std::vector<int> single;  // dimensions that may be named once
+  for (const Layout::Block& block : layout.blocks) single.push_back(block.dim);
+  for (const Layout::Padding& padding : layout.padding) {
+    if (padding.dim < 0 || padding.dim >= type.rank()) return error();
+    if (std::find(single.begin(), single.end(), padding.dim) != single.end()) return error();
+    if (padding.low < 0 || padding.low > kMaxPadding) return error();
+    if (padding.high < 0 || padding.high > kMaxPadding) return error();
+    single.push_back(padding.dim);
+  }
   return CheckedByteSize(type.element, layout.PhysicalShape(type.shape));
 }
 
@@ -114,6 +124,7 @@ Shape Layout::PhysicalShape(const Shape& shape) const {
   for (const Block& block : blocks) {
     outer[block.dim] = (outer[block.dim] + block.size - 1) / block.size;
   }
+  for (const Padding& around : padding) outer[around.dim] += around.low + around.high;
   Shape physical;
   for (size_t i = 0; i < shape.size(); ++i) {
     physical.push_back(outer[order.empty() ? i : static_cast<size_t>(order[i])]);
@@ -122,13 +133,43 @@ Shape Layout::PhysicalShape(const Shape& shape) const {
   return physical;
 }
 
+Layout Layout::Transposed(const std::vector<int64_t>& perm) const {
+  std::vector<int> renamed(perm.size());
+  for (size_t d = 0; d < perm.size(); ++d) renamed[perm[d]] = static_cast<int>(d);
+  Layout result;
+  for (size_t i = 0; i < perm.size(); ++i) {
+    result.order.push_back(renamed[order.empty() ? i : static_cast<size_t>(order[i])]);
+  }
+  if (std::is_sorted(result.order.begin(), result.order.end())) result.order.clear();
+  for (const Block& block : blocks) result.blocks.push_back({renamed[block.dim], block.size});
+  for (const Padding& around : padding) {
+    result.padding.push_back({renamed[around.dim], around.low, around.high});
+  }
+  std::sort(result.padding.begin(), result.padding.end(),
+            [](const Padding& a, const Padding& b) { return a.dim < b.dim; });
+  return result;
+}
+
+Layout::Padding Layout::PaddingOf(int dim) const {
+  for (const Padding& around : padding) {
+    if (around.dim == dim) return around;
+  }
+  return {dim, 0, 0};
+}
+
 std::string Layout::ToString() const {
   if (IsRowMajor()) return "";
   std::string text = "{" + StrJoin(order, ",");
-  if (!blocks.empty()) {
+  if (!blocks.empty() || !padding.empty()) {
     text += "|";
     for (size_t i = 0; i < blocks.size(); ++i) {
       text += StrCat(i ? "," : "", blocks[i].dim, ":", blocks[i].size);
+    }
+  }
+  if (!padding.empty()) {
+    text += "|";
+    for (size_t i = 0; i < padding.size(); ++i) {
+      text += StrCat(i ? "," : "", padding[i].dim, ":", padding[i].low, ":", padding[i].high);
     }
   }
   return text + "}";

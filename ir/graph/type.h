@@ -58,22 +58,36 @@ std::vector<int64_t> RowMajorStrides(const Shape& shape);
 /// How the logical dimensions lie in memory: the dimensions in `order` (outermost first; empty
 /// means 0,1,2,...), and then, innermost, one dimension per block. A blocked dimension d of extent
 /// N and block size s is split into ceil(N/s) outer and s inner; the elements past N are zero.
-/// NCHW16c is {order = {}, blocks = {{1, 16}}}; the default (both empty) is row-major.
+/// A padded dimension has `low` zeros before its first element and `high` behind its last; it is
+/// not blocked, and listed once. NCHW16c is {order = {}, blocks = {{1, 16}}}; the default (all
+/// empty) is row-major.
 struct Layout {
   struct Block {
     int dim;
     int64_t size;
     bool operator==(const Block&) const = default;
   };
+  struct Padding {
+    int dim;
+    int64_t low;
+    int64_t high;
+    bool operator==(const Padding&) const = default;
+  };
   std::vector<int> order;
   std::vector<Block> blocks;
+  std::vector<Padding> padding;
 
-  bool IsRowMajor() const { return order.empty() && blocks.empty(); }
+  bool IsRowMajor() const { return order.empty() && blocks.empty() && padding.empty(); }
   bool operator==(const Layout&) const = default;
+  /// The zeros around logical dimension `dim`; none when it is not padded.
+  Padding PaddingOf(int dim) const;
 
+  /// The layout in which transpose(x, perm) is the bytes of an x in this layout.
+  Layout Transposed(const std::vector<int64_t>& perm) const;
   /// The extents in memory of a tensor of logical `shape`, outermost first.
   Shape PhysicalShape(const Shape& shape) const;
-  /// "{1,0|1:16}": order, then blocks as dim:size. Empty text for row-major.
+  /// "{1,0|1:16|2:1:1}": order, then blocks as dim:size, then padding as dim:low:high. Empty text
+  /// for row-major.
   std::string ToString() const;
 };
 

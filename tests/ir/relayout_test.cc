@@ -35,5 +35,11 @@ TEST(RelayoutTest, TwoBlocksAndPermutations) {
   ExpectSameAsArray({0, 3}, {.order = {1, 0}, .blocks = {{0, 4}}});
 }
 
+TEST(RelayoutTest, PadsWithZeros) {
+  ExpectSameAsArray({2, 3, 4, 5}, {.order = {}, .blocks = {}, .padding = {{2, 1, 0}, {3, 2, 3}}});
+  ExpectSameAsArray({2, 19, 3, 5}, {.order = {}, .blocks = {{1, 16}}, .padding = {{3, 1, 1}}});
+  ExpectSameAsArray({2, 3, 4}, {.order = {2, 0, 1}, .blocks = {}, .padding = {{0, 0, 2}}});
+}
+
 }  // namespace
 }  // namespace kiln

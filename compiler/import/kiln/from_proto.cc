@@ -13,12 +13,16 @@ namespace {
 constexpr int kMaxSources = 4096;
 
 StatusOr<Layout> GetLayout(const native::Layout& proto) {
-  if (proto.order_size() > kMaxRank || proto.blocks_size() > kMaxRank) {
-    return InvalidInput("a layout has at most ", kMaxRank, " dimensions and blocks");
+  if (proto.order_size() > kMaxRank || proto.blocks_size() > kMaxRank ||
+      proto.padding_size() > kMaxRank) {
+    return InvalidInput("a layout has at most ", kMaxRank, " dimensions, blocks and paddings");
   }
   Layout layout;
   layout.order.assign(proto.order().begin(), proto.order().end());
   for (const auto& block : proto.blocks()) layout.blocks.push_back({block.dim(), block.size()});
+  for (const auto& around : proto.padding()) {
+    layout.padding.push_back({around.dim(), around.low(), around.high()});
+  }
   return layout;
 }
 

@@ -14,6 +14,12 @@ void SetLayout(const Layout& layout, native::Layout* proto) {
     added->set_dim(block.dim);
     added->set_size(block.size);
   }
+  for (const Layout::Padding& around : layout.padding) {
+    native::Layout::Padding* const added = proto->add_padding();
+    added->set_dim(around.dim);
+    added->set_low(around.low);
+    added->set_high(around.high);
+  }
 }
 
 void SetType(const TensorType& type, native::TensorType* proto) {
