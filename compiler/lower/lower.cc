@@ -8,8 +8,10 @@
 #include "compiler/lower/in_place.h"
 #include "compiler/lower/kernel_builder.h"
 #include "compiler/lower/parameter_updates.h"
+#include "compiler/lower/location.h"
 #include "compiler/schedule/schedule.h"
 #include "ir/graph/op_def.h"
+#include "ir/graph/relayout.h"
 #include "passes/memory/plan_memory.h"
 
 namespace kiln {
@@ -95,14 +97,15 @@ class ProgramBuilder {
 class FunctionLowering {
  public:
   FunctionLowering(const Graph& graph, ProgramBuilder& builder)
-      : graph_(graph), shared_(builder), updates_(graph) {
+      : graph_(graph), shared_(builder), locations_(graph), updates_(graph, locations_) {
     function_.name = graph.name();
   }
 
   StatusOr<FunctionProgram> Run() {
     DeclareInterface();
     for (const auto& op : graph_.ops()) {
-      if (op->HasTrait(kLeaf | kView)) continue;
+      const bool sliced = op->Is("slice") && locations_.IsPart(op.get());
+      if (op->HasTrait(kLeaf) || IsSameBytes(*op) || sliced) continue;
       KILN_RETURN_IF_ERROR(Annotate(LowerOp(*op), OpLabel(*op)));
     }
     KILN_RETURN_IF_ERROR(CopyIndirectOutputs());
@@ -137,7 +140,8 @@ class FunctionLowering {
       PlaceOfResult(op);  // nothing to compute
       return OkStatus();
     }
-    KILN_ASSIGN_OR_RETURN(BuiltKernel built, BuildKernel(op));
+    KILN_ASSIGN_OR_RETURN(BuiltKernel built, BuildKernel(op, locations_));
+    if (built.kernel.body == nullptr) return OkStatus();  // computed where it lies
     Step step;
     KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(built.kernel));
     step.name = op.name();
@@ -191,9 +195,15 @@ class FunctionLowering {
     return it->second;
   }
 
-  BufferRef PlaceOfResult(Op& op) {
+  BufferRef PlaceOfResult(Op& result) {
+    const Op& op = *locations_.Of(&result).owner;
     const auto it = places_.find(&op);
-    if (it != places_.end()) return it->second;
+    if (it != places_.end()) {
+      if (it->second.region == Region::kWorkspace) {
+        function_.slots[it->second.position].last = CurrentStep();
+      }
+      return it->second;
+    }
     // Until PlaceWorkspace, a workspace position is the index of a slot.
     const BufferRef ref{Region::kWorkspace, static_cast<int64_t>(function_.slots.size())};
     function_.slots.push_back({op.name(), 0, op.type().bytes(), CurrentStep(), CurrentStep()});
@@ -266,7 +276,8 @@ class FunctionLowering {
 
   const Graph& graph_;
   ProgramBuilder& shared_;
-  ParameterUpdates updates_;
+  const Locations locations_;
+  const ParameterUpdates updates_;
   FunctionProgram function_;
   std::map<const Op*, BufferRef> places_;
   std::map<int64_t, std::vector<int64_t>> in_place_;  // slot of a result -> slots it may take over

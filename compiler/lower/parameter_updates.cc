@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ir/graph/op_def.h"
+#include "ir/graph/relayout.h"
 
 namespace kiln {
 
@@ -38,11 +39,12 @@ bool ReadsOwnPlaceOnly(const loop::StmtNode& store, const loop::Buffer& buffer) 
 }  // namespace
 
 Op* ViewRoot(Op* op) {
-  while (op->HasTrait(kView)) op = op->operand(0);
+  while (IsSameBytes(*op)) op = op->operand(0);
   return op;
 }
 
-ParameterUpdates::ParameterUpdates(const Graph& graph) : graph_(graph) {
+ParameterUpdates::ParameterUpdates(const Graph& graph, const Locations& locations)
+    : graph_(graph), locations_(locations) {
   for (const Graph::Output& output : graph.outputs()) {
     if (output.update) updated_.insert(output.name);
   }
@@ -50,9 +52,10 @@ ParameterUpdates::ParameterUpdates(const Graph& graph) : graph_(graph) {
   size_t position = 0;
   for (const auto& op : graph.ops()) {
     position_[op.get()] = position++;
-    if (op->HasTrait(kView)) continue;  // it is not there when the function runs
+    // Some are not there when the function runs.
+    if (IsSameBytes(*op) || (op->Is("slice") && locations.IsPart(op.get()))) continue;
     for (Op* const operand : op->operands()) {
-      const Op* const root = ViewRoot(operand);
+      const Op* const root = MemoryOf(operand);
       if (root->Is("parameter")) last_read_[root->String("name")] = position_[op.get()];
     }
   }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "compiler/lower/kernel_builder.h"
+#include "compiler/lower/location.h"
 #include "ir/graph/graph.h"
 #include "ir/support/status.h"
 
@@ -20,7 +21,7 @@ Op* ViewRoot(Op* op);
 
 class ParameterUpdates {
  public:
-  explicit ParameterUpdates(const Graph& graph);
+  ParameterUpdates(const Graph& graph, const Locations& locations);
 
   /// Whether the function updates any parameter.
   bool Any() const { return !updated_.empty(); }
@@ -34,7 +35,11 @@ class ParameterUpdates {
   Status CheckSource(const Graph::Output& update) const;
 
  private:
+  /// The value in whose memory `op` lies.
+  const Op* MemoryOf(Op* op) const { return ViewRoot(locations_.Of(op).owner); }
+
   const Graph& graph_;
+  const Locations& locations_;
   std::set<std::string> updated_;
   std::map<const Op*, size_t> position_;
   std::map<std::string, size_t> last_read_;  ///< the last position that reads an updated parameter

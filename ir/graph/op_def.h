@@ -98,6 +98,9 @@ struct OpDef {
   std::function<StatusOr<loop::Stmt>(const Op&, const NestContext&)> nest;
   /// Primitive that is computed in stages (Winograd convolution) and still takes an epilogue.
   std::function<StatusOr<Stages>(const Op&, const StageContext&)> stages;
+  /// How far around operand 0 the op reads zeros as if they were elements; null for nowhere. Where
+  /// the operand's layout has them, they are read from memory.
+  std::function<std::vector<Layout::Padding>(const Op&)> zeros_read;
   /// Composite: the same thing in other ops.
   std::function<StatusOr<Op*>(Builder&, const Op&)> decompose;
 

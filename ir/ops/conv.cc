@@ -147,7 +147,7 @@ Status EvaluateConv(const Op& op, std::span<const Array* const> in, Array& resul
 
 Expr ConvElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
   const Group group = ConvGroup(op);
-  WindowTap tap = MakeTap(MakeWindow(op, Kernel(op)), index);
+  WindowTap tap = MakeTap(MakeWindow(op, Kernel(op)), index, op.operand(0)->type().layout);
   std::vector<Var> vars;
   const Expr ic = ChannelVar(group.inputs, vars);
   vars.insert(vars.end(), tap.vars.begin(), tap.vars.end());
@@ -337,6 +337,7 @@ std::vector<OpDef> ConvOps() {
                  .infer = InferConv,
                  .evaluate = EvaluateConv,
                  .element = ConvElement,
+                 .zeros_read = WindowPadding,
                  .gradient = ConvGradient});
   ops.push_back({.name = "conv_transpose",
                  .doc = "Transposed convolution of x [N, C, spatial...] with w [C, O/groups, "

@@ -106,7 +106,16 @@ Shape WindowShape(int64_t n, int64_t channels, const Window& window) {
   return shape;
 }
 
-WindowTap MakeTap(const Window& window, const std::vector<Expr>& index) {
+std::vector<Layout::Padding> WindowPadding(const Op& op) {
+  std::vector<Layout::Padding> padding;
+  for (size_t d = 0; d < op.Ints("pads_low").size(); ++d) {
+    padding.push_back(
+        {static_cast<int>(d) + 2, op.Ints("pads_low")[d], op.Ints("pads_high")[d]});
+  }
+  return padding;
+}
+
+WindowTap MakeTap(const Window& window, const std::vector<Expr>& index, const Layout& zeros) {
   WindowTap tap;
   for (size_t d = 0; d < window.size(); ++d) {
     const WindowDim& dim = window[d];
@@ -118,8 +127,11 @@ WindowTap MakeTap(const Window& window, const std::vector<Expr>& index) {
     const Expr position = index[d + 2] * dim.stride + k * dim.dilation - dim.pad_low;
     tap.kernel_index.push_back(k);
     tap.input_index.push_back(position);
-    if (dim.lowest() < 0) tap.in_bounds = AndAlso(tap.in_bounds, Ge(position, 0));
-    if (dim.highest() >= dim.input) tap.in_bounds = AndAlso(tap.in_bounds, Lt(position, dim.input));
+    const Layout::Padding around = zeros.PaddingOf(static_cast<int>(d) + 2);
+    if (dim.lowest() < -around.low) tap.in_bounds = AndAlso(tap.in_bounds, Ge(position, 0));
+    if (dim.highest() >= dim.input + around.high) {
+      tap.in_bounds = AndAlso(tap.in_bounds, Lt(position, dim.input));
+    }
   }
   return tap;
 }

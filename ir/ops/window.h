@@ -55,6 +55,9 @@ StatusOr<Window> LimitWindow(const Op& op, Window window, const Shape& y);
 /// [n, channels, output...].
 Shape WindowShape(int64_t n, int64_t channels, const Window& window);
 
+/// What the windows of an op read around the image: its padding.
+std::vector<Layout::Padding> WindowPadding(const Op& op);
+
 /// One step of a window in expressions.
 struct WindowTap {
   std::vector<loop::Var> vars;           ///< the kernel dimensions of extent other than 1
@@ -62,8 +65,10 @@ struct WindowTap {
   std::vector<loop::Expr> input_index;   ///< by spatial dimension
   loop::Expr in_bounds;                  ///< undefined when every tap lies in the input
 };
-/// The window at `index`, a full index [n, c, y...] of the result.
-WindowTap MakeTap(const Window& window, const std::vector<loop::Expr>& index);
+/// The window at `index`, a full index [n, c, y...] of the result. With `zeros`, the layout of the
+/// input, positions in its padding count as in bounds: they read as 0.
+WindowTap MakeTap(const Window& window, const std::vector<loop::Expr>& index,
+                  const Layout& zeros = {});
 /// What reads the input position `index`, a full index [n, c, x...]: input_index holds the output
 /// positions, in_bounds whether there are such.
 WindowTap MakeTransposedTap(const Window& window, const std::vector<loop::Expr>& index);
