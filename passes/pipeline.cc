@@ -25,20 +25,30 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       SplitConvTranspose(),
       // No two transposes follow one another, none stands before a matmul that can do without.
       FoldTransposes(),
-      // What the last three built is simplified and computed; biases are one constant.
+      // Pools and convolutions over extents of 1 are products or gone, means stand before products.
+      Reduce1x1(),
+      // What the last four built is simplified and computed; biases are one constant.
       SimplifyAlgebra(),
       FoldConstants(),
       EliminateCommonSubexpressions(),
+      // 1x1 convolutions of one image are one.
+      MergeSiblings(),
+      // Zeros around an image are padding of the convolution that reads it.
+      FoldPadding(),
       // 3x3 convolutions that gain by it are winograd_conv, with transformed weights.
       UseWinograd(options.winograd, options.lanes),
-      // Convolutions with a spatial result have no padding of their own.
-      MakePaddingExplicit(),
+      // Pools over what is never negative may read the same zeros.
+      PadPoolsWithZeros(),
+      // Images that will lie channels last are flattened so.
+      ReorderFlatten(options.lanes),
       // Elementwise ops behind a contraction of their own are its epilogue.
       FuseConvRelu(),
       // Elementwise ops over one iteration space are one kernel.
       FuseElementwise(),
-      // Images are channel-blocked and weights packed wherever that gives whole vectors.
+      // Values lie as their kernels like best, with the zeros around them that windows read.
       AssignLayouts(options.lanes),
+      // Weights lie in the order in which their kernels read them.
+      PackWeights(options.lanes),
       // Nothing is left that no output needs.
       EliminateDeadCode(),
   };

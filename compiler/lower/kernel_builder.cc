@@ -99,9 +99,9 @@ class ElementBuilder {
   /// Loads from the kernel input that stands for `op`, widened.
   Expr LoadFrom(Op* op, const std::vector<Expr>& index) {
     const Location location = locations_.Of(Outside(op));
-    return Widen(loop::Load(BufferOf(location.owner),
-                            PhysicalIndex(location.owner->type().layout,
-                                          Shifted(index, location.offset))));
+    return Widen(
+        loop::Load(BufferOf(location.owner),
+                   PhysicalIndex(location.owner->type().layout, Shifted(index, location.offset))));
   }
 
   /// The kernel input that stands for `op`, which owns its buffer.
@@ -250,10 +250,9 @@ class ResultWriter {
     }
     Expr value = element(index);
     if (inside.defined()) value = loop::Select(inside, value, loop::Const(value.type(), 0));
-    loop::Stmt body =
-        loop::Store(buffer_,
-                    PhysicalIndex(location_.owner->type().layout, Shifted(index, location_.offset)),
-                    Narrow(value, type_.element));
+    loop::Stmt body = loop::Store(
+        buffer_, PhysicalIndex(location_.owner->type().layout, Shifted(index, location_.offset)),
+        Narrow(value, type_.element));
     for (size_t i = vars.size(); i-- > 0;) body = loop::For(vars[i], body);
     return body;
   }
@@ -283,14 +282,14 @@ class ResultWriter {
       for (const Layout::Block& block : type_.layout.blocks) {
         if (block.dim == d) start /= block.size;
       }
-      spans.push_back({around.low, start + around.low, physical[i] - around.low - around.high,
-                       around.high});
+      spans.push_back(
+          {around.low, start + around.low, physical[i] - around.low - around.high, around.high});
     }
     return spans;
   }
 
-  /// Zeros over `size` positions from `start` on in dimension `at`; of the padded dimensions outside
-  /// of it only the value's own positions, of those inside all.
+  /// Zeros over `size` positions from `start` on in dimension `at`; of the padded dimensions
+  /// outside of it only the value's own positions, of those inside all.
   loop::Stmt Strip(const std::vector<Span>& spans, size_t at, int64_t start, int64_t size,
                    std::vector<Expr> index) const {
     std::vector<Var> vars;
@@ -330,9 +329,9 @@ void BuildElementKernel(Op& op, Op* root, const Locations& locations, BuiltKerne
   const Location location = locations.Of(&op);
   const loop::Buffer result = BufferOfOwner("out0", location);
   std::vector<loop::Stmt> sections;
-  AddSections(op.type(), location, result,
-              [&](const std::vector<Expr>& index) { return builder.Element(root, index); },
-              sections);
+  AddSections(
+      op.type(), location, result,
+      [&](const std::vector<Expr>& index) { return builder.Element(root, index); }, sections);
   built.kernel.outputs = {result};
   built.kernel.body = AsBody(std::move(sections));
 }
@@ -349,9 +348,9 @@ void BuildConcatKernel(Op& op, const Locations& locations, BuiltKernel& built) {
     if (!in_place && part->type().count() != 0) {
       TensorType type = part->type();
       type.layout = op.type().layout;
-      AddSections(type, location, result,
-                  [&](const std::vector<Expr>& index) { return builder.LoadFrom(part, index); },
-                  sections);
+      AddSections(
+          type, location, result,
+          [&](const std::vector<Expr>& index) { return builder.LoadFrom(part, index); }, sections);
     }
     location.offset[axis] += part->shape()[axis];
   }

@@ -20,9 +20,9 @@ struct BuiltKernel {
 /// Builds the kernel of `op`, which must be a primitive or a fusion of primitives (composites have
 /// been decomposed). The body is a nest of serial loops over the result's physical dimensions
 /// around one store, or what the op's own `nest` or `stages` give. Before it stands a section that
-/// writes the zeros around a padded result, behind it one for channels that fill no block. A concat's
-/// kernel copies those of its operands that are not computed in place; without any it has no body.
-/// The kernel's outputs are the result and then the scratch buffers.
+/// writes the zeros around a padded result, behind it one for channels that fill no block. A
+/// concat's kernel copies those of its operands that are not computed in place; without any it has
+/// no body. The kernel's outputs are the result and then the scratch buffers.
 StatusOr<BuiltKernel> BuildKernel(Op& op, const Locations& locations);
 
 /// A kernel that copies a row-major tensor of this type.

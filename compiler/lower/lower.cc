@@ -7,8 +7,8 @@
 
 #include "compiler/lower/in_place.h"
 #include "compiler/lower/kernel_builder.h"
-#include "compiler/lower/parameter_updates.h"
 #include "compiler/lower/location.h"
+#include "compiler/lower/parameter_updates.h"
 #include "compiler/schedule/schedule.h"
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"

@@ -10,7 +10,8 @@ namespace kiln {
 namespace {
 
 /// One physical dimension: a step along it moves by `stride` source elements along logical
-/// dimension `dim`, `units` logical elements at a time. The first `low` steps lie before the source.
+/// dimension `dim`, `units` logical elements at a time. The first `low` steps lie before the
+/// source.
 struct Dimension {
   int64_t extent;
   int64_t stride;

@@ -8,6 +8,7 @@
 #include "ir/ops/lines.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
+#include "ir/ops/window.h"
 
 namespace kiln {
 
@@ -97,15 +98,16 @@ Expr LrnElement(const Op& op, const Reader& read, const std::vector<Expr>& index
   const Reach reach = LrnReach(op);
   std::vector<loop::Var> vars;
   std::vector<Expr> at = index;
-  Expr in_bounds = loop::Bool(true);
+  Expr in_bounds;
   if (reach.below + reach.above > 0) {
     vars.push_back(loop::MakeVar("c", reach.below + reach.above + 1));
     at[1] = index[1] + vars.back() - reach.below;
     in_bounds = And(Ge(at[1], 0), Lt(at[1], op.shape()[1]));
   }
-  const Expr x = read(0, index), neighbour = read(0, at);
+  const Expr x = read(0, index);
   const ElementType type = x.type();
-  const Expr square = Select(in_bounds, neighbour * neighbour, Const(type, 0));
+  const Expr neighbour = Guard(in_bounds, read(0, at), Const(type, 0));
+  const Expr square = neighbour * neighbour;
   const double factor = op.Double("alpha") / static_cast<double>(op.Int("size"));
   const Expr base =
       Const(type, op.Double("bias")) + Const(type, factor) * Reduce(ReduceOp::kSum, vars, square);

@@ -91,11 +91,22 @@ int64_t FindLargest(const Op& op, const Window& window, const std::vector<int64_
   return best;
 }
 
+bool ReachesPadding(const Window& window, const std::vector<int64_t>& y) {
+  for (size_t d = 0; d < window.size(); ++d) {
+    if (window[d].TapEnd(y[d + 2]) - window[d].TapBegin(y[d + 2]) < window[d].kernel) return true;
+  }
+  return false;
+}
+
 Status EvaluateMaxPool(const Op& op, std::span<const Array* const> in, Array& result) {
   const Window window = PoolWindow(op);
   const Expr lowest = Lowest(result.element);
   for (Index y(op.shape()); y.valid(); y.Next()) {
     const int64_t best = FindLargest(op, window, y.values(), *in[0]);
+    if (op.Bool("zero_padding") && ReachesPadding(window, y.values()) &&
+        (best < 0 || in[0]->GetDouble(best) < 0)) {
+      continue;  // a zero of the padding is the largest
+    }
     if (best >= 0) {
       result.CopyElement(y.linear(), *in[0], best);
     } else if (result.is_float()) {
@@ -108,8 +119,10 @@ Status EvaluateMaxPool(const Op& op, std::span<const Array* const> in, Array& re
 }
 
 Expr MaxPoolElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
-  const WindowTap tap = MakeTap(PoolWindow(op), index);
-  return Reduce(ReduceOp::kMax, tap.vars, ReadTap(tap, read, index, Lowest));
+  const bool zeros = op.Bool("zero_padding");
+  const WindowTap tap =
+      MakeTap(PoolWindow(op), index, zeros ? op.operand(0)->type().layout : Layout{});
+  return Reduce(ReduceOp::kMax, tap.vars, ReadTap(tap, read, index, zeros ? Zero : Lowest));
 }
 
 // max_pool_indices
@@ -269,7 +282,7 @@ Expr CountExpr(const Op& op, const WindowDim& dim, size_t d, const Expr& y) {
 
 Expr AvgPoolElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
   const Window window = PoolWindow(op);
-  const WindowTap tap = MakeTap(window, index);
+  const WindowTap tap = MakeTap(window, index, op.operand(0)->type().layout);
   const Expr sum = Reduce(ReduceOp::kSum, tap.vars, ReadTap(tap, read, index, Zero));
   Expr count = 1;
   for (size_t d = 0; d < window.size(); ++d) {
@@ -368,8 +381,10 @@ std::vector<AttributeDef> PoolAttributes() {
 }  // namespace
 
 std::vector<OpDef> PoolOps() {
-  std::vector<AttributeDef> index_attributes = PoolAttributes(), avg_attributes = PoolAttributes(),
-                            lp_attributes = PoolAttributes();
+  std::vector<AttributeDef> max_attributes = PoolAttributes(), index_attributes = PoolAttributes(),
+                            avg_attributes = PoolAttributes(), lp_attributes = PoolAttributes();
+  max_attributes.push_back(
+      {"zero_padding", Attribute::Kind::kBool, Attribute(false), "padding takes part as zeros"});
   index_attributes.push_back({"storage_order", Attribute::Kind::kInt, Attribute(0),
                               "0: row-major positions, 1: column-major ones"});
   avg_attributes.push_back({"count_include_pad", Attribute::Kind::kBool, Attribute(false),
@@ -382,14 +397,20 @@ std::vector<OpDef> PoolOps() {
   std::vector<OpDef> ops;
   ops.push_back({.name = "max_pool",
                  .doc = "The largest element of each window over x [N, C, spatial...]; NaN if any "
-                        "is NaN. Padding never wins; a window wholly in padding gives the type's "
-                        "lowest value. The extent is floor((in + pad_low + pad_high - "
+                        "is NaN. Padding never wins, unless it counts as zeros; a window wholly in "
+                        "padding otherwise gives the type's lowest value. The extent is floor((in "
+                        "+ pad_low + pad_high - "
                         "dilation*(kernel-1) - 1) / stride) + 1.",
                  .operands = {{"x"}},
-                 .attributes = PoolAttributes(),
+                 .attributes = std::move(max_attributes),
                  .infer = InferMaxPool,
                  .evaluate = EvaluateMaxPool,
                  .element = MaxPoolElement,
+                 .zeros_read =
+                     [](const Op& op) {
+                       return op.Bool("zero_padding") ? WindowPadding(op)
+                                                      : std::vector<Layout::Padding>{};
+                     },
                  .gradient = MaxPoolGradient});
   ops.push_back({.name = "max_pool_indices",
                  .doc = "Where max_pool finds its results: the flat index into the whole of x, the "
@@ -412,6 +433,7 @@ std::vector<OpDef> PoolOps() {
                  .infer = InferAvgPool,
                  .evaluate = EvaluateAvgPool,
                  .element = AvgPoolElement,
+                 .zeros_read = WindowPadding,
                  .gradient = AvgPoolGradient});
   ops.push_back({.name = "lp_pool",
                  .doc =

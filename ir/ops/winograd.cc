@@ -1,11 +1,13 @@
 #include "ir/ops/winograd.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <numeric>
 
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
+#include "ir/ops/window.h"
 
 namespace kiln {
 
@@ -91,14 +93,28 @@ struct Tiling {
         height(op.shape()[2]),
         width(op.shape()[3]),
         rows((height + m - 1) / m),
-        columns((width + m - 1) / m) {}
+        columns((width + m - 1) / m),
+        pads_low(op.Ints("pads_low")) {}
 
   int64_t tiles() const { return images * rows * columns; }
 
   int64_t span, m, kernel, groups;
   int64_t images, inputs, outputs, height, width;
   int64_t rows, columns;  ///< tiles of an image
+  std::vector<int64_t> pads_low;
 };
+
+/// The zeros around x that its tiles reach into.
+std::vector<Layout::Padding> ZerosRead(const Op& op) {
+  const Tiling t(op);
+  const int64_t needed[] = {t.rows * t.m + t.span - t.m, t.columns * t.m + t.span - t.m};
+  std::vector<Layout::Padding> padding;
+  for (int d = 0; d < 2; ++d) {
+    const int64_t high = needed[d] - t.pads_low[d] - op.operand(0)->shape()[d + 2];
+    padding.push_back({d + 2, t.pads_low[d], std::max<int64_t>(high, 0)});
+  }
+  return padding;
+}
 
 /// Whether tiles of m x m results can be computed with a kernel of r x r.
 bool IsSupported(int64_t m, int64_t r) {
@@ -123,15 +139,13 @@ StatusOr<TensorType> InferWinograd(const Op& op) {
                    " does not fit weights ", u.ToString());
   }
   const std::vector<int64_t>& extents = op.Ints("extents");
+  const std::vector<int64_t>& pads_low = op.Ints("pads_low");
   KILN_RETURN_IF_ERROR(CheckLength(op, "extents", extents.size(), 2));
+  KILN_RETURN_IF_ERROR(CheckLength(op, "pads_low", pads_low.size(), 2));
   Shape shape = {x.shape[0], u.shape[3]};
   for (size_t d = 0; d < 2; ++d) {
-    KILN_RETURN_IF_ERROR(CheckRange(op, "extents", extents[d], 1, int64_t{1} << 31));
-    const int64_t needed = (extents[d] + m - 1) / m * m + span - m;
-    if (x.shape[d + 2] != needed) {
-      return OpError(op, "the input must be padded to whole tiles: extent ", needed,
-                     " in dimension ", d + 2, ", found ", x.shape[d + 2]);
-    }
+    KILN_RETURN_IF_ERROR(CheckRange(op, "pads_low", pads_low[d], 0, span - m));
+    KILN_RETURN_IF_ERROR(CheckRange(op, "extents", extents[d], 1, x.shape[d + 2] + pads_low[d]));
     shape.push_back(extents[d]);
   }
   return TensorType{ElementType::kF32, std::move(shape)};
@@ -186,13 +200,14 @@ StatusOr<Stmt> WeightsNest(const Op& op, const NestContext& context) {
   return loop::For(c, loop::For(o, loop::Block(std::move(body))));
 }
 
-/// V = B^T d B of one tile and channel; d starts at `x` in rows of `row` elements.
-void InputTile(const Tiling& t, const double* x, int64_t row,
+/// V = B^T d B of one tile and channel; `d(i, j)` is its element.
+template <typename Get>
+void InputTile(const Tiling& t, const Get& d,
                std::array<std::array<double, kMaxSpan>, kMaxSpan>& v) {
   std::array<std::array<double, kMaxSpan>, kMaxSpan> half{};
   for (int64_t j = 0; j < t.span; ++j) {
     std::array<double, kMaxSpan> column{};
-    for (int64_t i = 0; i < t.span; ++i) column[i] = x[i * row + j];
+    for (int64_t i = 0; i < t.span; ++i) column[i] = d(i, j);
     column = TransformInput(t.span, column);
     for (int64_t i = 0; i < t.span; ++i) half[i][j] = column[i];
   }
@@ -223,8 +238,13 @@ Status EvaluateWinograd(const Op& op, std::span<const Array* const> in, Array& r
     const int64_t group_inputs = t.inputs / t.groups;
     const int64_t first = at[1] / (t.outputs / t.groups) * group_inputs;
     for (int64_t c = 0; c < group_inputs; ++c) {
-      InputTile(t, &x[Offset(x_shape, {at[0], first + c, at[2] * t.m, at[3] * t.m})], x_shape[3],
-                v);
+      const auto element = [&](int64_t i, int64_t j) {
+        const int64_t row = at[2] * t.m + i - t.pads_low[0];
+        const int64_t column = at[3] * t.m + j - t.pads_low[1];
+        const bool inside = row >= 0 && row < x_shape[2] && column >= 0 && column < x_shape[3];
+        return inside ? x[Offset(x_shape, {at[0], first + c, row, column})] : 0;
+      };
+      InputTile(t, element, v);
       for (int64_t i = 0; i < t.span; ++i) {
         for (int64_t j = 0; j < t.span; ++j) {
           products[i][j] += v[i][j] * u[Offset(op.operand(1)->shape(), {i, j, c, at[1]})];
@@ -251,6 +271,8 @@ class WinogradStages {
  public:
   WinogradStages(const Op& op, const StageContext& context)
       : t_(op),
+        x_(op.operand(0)->type()),
+        zeros_(ZerosRead(op)),
         context_(context),
         in_block_(std::gcd(context.ChannelBlock(0), t_.inputs / t_.groups)),
         out_block_(std::gcd(context.ChannelBlock(-1), t_.outputs / t_.groups)),
@@ -320,8 +342,9 @@ class WinogradStages {
         store_line([&](int64_t i, const Expr& lane,
                        const Expr& value) { return loop::Store(half, {i, j, lane}, value); },
                    [&](int64_t k, const Expr& lane) {
-                     return context_.read(
-                         0, {image, block * in_block_ + lane, row * t_.m + k, column * t_.m + j});
+                     return ReadInput(image, block * in_block_ + lane,
+                                      row * t_.m + k - t_.pads_low[0],
+                                      column * t_.m + j - t_.pads_low[1]);
                    });
       }
       for (int64_t i = 0; i < t_.span; ++i) {
@@ -334,6 +357,21 @@ class WinogradStages {
       }
       return loop::Alloc(half, loop::Block(std::move(body)));
     });
+  }
+
+  /// x at a position that may lie in the zeros around it.
+  Expr ReadInput(const Expr& image, const Expr& channel, const Expr& row,
+                 const Expr& column) const {
+    Expr inside;
+    const auto require = [&](const Expr& position, const Layout::Padding& read) {
+      const Layout::Padding there = x_.layout.PaddingOf(read.dim);
+      if (read.low > there.low) inside = AndAlso(inside, Ge(position, 0));
+      if (read.high > there.high) inside = AndAlso(inside, Lt(position, x_.shape[read.dim]));
+    };
+    require(row, zeros_[0]);
+    require(column, zeros_[1]);
+    return Guard(inside, context_.read(0, {image, channel, row, column}),
+                 loop::Const(ElementType::kF32, 0));
   }
 
   Stmt Multiply() const {
@@ -401,6 +439,8 @@ class WinogradStages {
   }
 
   const Tiling t_;
+  const TensorType x_;
+  const std::vector<Layout::Padding> zeros_;
   const StageContext& context_;
   const int64_t in_block_, out_block_;
   const loop::Buffer v_, p_;
@@ -449,13 +489,14 @@ std::vector<OpDef> WinogradOps() {
                  .no_gradient = kAfterwards});
   ops.push_back(
       {.name = "winograd_conv",
-       .doc =
-           "Convolution of stride 1 in Winograd's form: x [N, C, H, W], padded to whole tiles of "
-           "m x m results, with transformed weights u [s, s, C/groups, O]. y = A^T [sum over c "
-           "of u[:,:,c,o] * (B^T x B)] A for each tile; H and W are ceil(extent / m) * m + s - "
-           "m. A NaN or infinity in x spreads over its tile.",
+       .doc = "Convolution of stride 1 in Winograd's form: x [N, C, H, W] with transformed weights "
+              "u [s, s, C/groups, O]. y = A^T [sum over c of u[:,:,c,o] * (B^T x B)] A for each "
+              "tile of m x m results. Around x, pads_low before it and behind it as far as whole "
+              "tiles reach, zeros are read. A NaN or infinity in x spreads over its tile.",
        .operands = {{"x"}, {"u"}},
        .attributes = {{"extents", Attribute::Kind::kInts, {}, "height and width of y, >= 1"},
+                      {"pads_low", Attribute::Kind::kInts, Attribute(std::vector<int64_t>{0, 0}),
+                       "padding above and left of x"},
                       {"tile", Attribute::Kind::kInt, {}, "m: 2, or 4 where s = 6"},
                       {"groups", Attribute::Kind::kInt, Attribute(1),
                        "channels are split into this many groups that do not mix, >= 1"}},
@@ -465,6 +506,7 @@ std::vector<OpDef> WinogradOps() {
        .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
          return WinogradStages(op, context).Build();
        },
+       .zeros_read = ZerosRead,
        .no_gradient = kAfterwards});
   return ops;
 }

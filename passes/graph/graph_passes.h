@@ -23,7 +23,10 @@ Pass DecomposeComposites();
 /// `lanes`: f32 elements in a vector of the target.
 Pass UseWinograd(Winograd tiles, int lanes);
 Pass SplitConvTranspose();
-Pass MakePaddingExplicit();
+Pass Reduce1x1();
+Pass MergeSiblings();
+Pass FoldPadding();
+Pass PadPoolsWithZeros();
 Pass FuseConvRelu();
 Pass FuseElementwise();
 Pass EliminateDeadCode();

@@ -1,13 +1,13 @@
 // use-winograd: a 3x3 or 5x5 convolution of stride 1 takes fewer products tile by tile.
 //
-//   conv(x, w) {pads, groups} = winograd_conv(pad(x), winograd_weights(w)) {extents, groups}
+//   conv(x, w) {pads, groups} = winograd_conv(x, winograd_weights(w)) {extents, pads_low, groups}
 //
-// The padding is the convolution's own, and as much at the high end as whole tiles of m x m results
-// need. The weights are transformed now when they are known.
+// At the high end as much padding is read as whole tiles of m x m results need. The weights are
+// transformed now when they are known.
 //
-// Left alone: other kernels, strides and dilations, groups whose channels do not fill vectors (the
-// transforms would cost more than the products that they save), weights that change from call to
-// call, and, under `auto`, what the cost model finds no faster.
+// Left alone: other kernels, strides and dilations, padding as wide as the kernel, groups whose
+// channels do not fill vectors (the transforms would cost more than the products that they save),
+// weights that change from call to call, and, under `auto`, what the cost model finds no faster.
 #include <algorithm>
 
 #include "ir/graph/op_def.h"
@@ -75,11 +75,16 @@ bool AllAre(const std::vector<int64_t>& values, int64_t value) {
   return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
 }
 
+bool AllBelow(const std::vector<int64_t>& values, int64_t bound) {
+  return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v < bound; });
+}
+
 bool IsOfItsKind(const Op& op) {
   if (!op.Is("conv") || op.element() != ElementType::kF32 || op.type().rank() != 4) return false;
   const Shape& w = op.operand(1)->shape();
   return w[2] == w[3] && (w[2] == 3 || w[2] == 5) && AllAre(op.Ints("strides"), 1) &&
-         AllAre(op.Ints("dilations"), 1);
+         AllAre(op.Ints("dilations"), 1) && AllBelow(op.Ints("pads_low"), w[2]) &&
+         AllBelow(op.Ints("pads_high"), w[2]);
 }
 
 StatusOr<Op*> Weights(RewriteSite& at, int64_t m) {
@@ -102,21 +107,12 @@ StatusOr<Op*> Apply(RewriteSite& at, Winograd tiles, int lanes) {
   }
   const int64_t m = ChooseTile(conv, tiles, lanes);
   if (m == 0) return at.Refuse("stays direct: that is as fast, by the cost model");
-  std::vector<int64_t> low = {0, 0}, high = {0, 0};
-  for (size_t d = 0; d < 2; ++d) {
-    const int64_t extent = conv.shape()[d + 2];
-    low.push_back(conv.Ints("pads_low")[d]);
-    high.push_back(conv.Ints("pads_high")[d] + (extent + m - 1) / m * m - extent);
-  }
-  Op* x = at.operand(0);
-  if (!AllAre(low, 0) || !AllAre(high, 0)) {
-    KILN_ASSIGN_OR_RETURN(x, at.b().Make("pad", {x}, {{"low", low}, {"high", high}}));
-  }
   KILN_ASSIGN_OR_RETURN(Op* const u, Weights(at, m));
   at.Explain(StrCat(Describe(conv), " computed in Winograd tiles of ", m, "x", m));
   const std::vector<int64_t> extents(conv.shape().begin() + 2, conv.shape().end());
-  return at.b().Make("winograd_conv", {x, u},
-                     {{"extents", extents}, {"tile", m}, {"groups", groups}});
+  return at.b().Make(
+      "winograd_conv", {at.operand(0), u},
+      {{"extents", extents}, {"pads_low", conv.Ints("pads_low")}, {"tile", m}, {"groups", groups}});
 }
 
 }  // namespace
@@ -124,7 +120,7 @@ StatusOr<Op*> Apply(RewriteSite& at, Winograd tiles, int lanes) {
 Pass UseWinograd(Winograd tiles, int lanes) {
   return MakeRewritePass("use-winograd",
                          "computes 3x3 convolutions in Winograd's form where that is faster",
-                         {{"winograd", "conv(x, w) = winograd_conv(pad(x), winograd_weights(w))",
+                         {{"winograd", "conv(x, w) = winograd_conv(x, winograd_weights(w))",
                            [=](RewriteSite& at) { return Apply(at, tiles, lanes); }}});
 }
 

@@ -1,22 +1,26 @@
-// assign-layouts: images lie channel-blocked, so that every load and store of a convolution is a
-// whole vector of channels, and weights are packed for it.
+// assign-layouts: every value lies as those that compute and read it like best.
 //
-//   y = conv(x, w)            =  y' = conv(x', w')     N C H W  ->  N C/B H W B
-//                                                      O I ...  ->  O/B I ... B
-//   y = elementwise(x...)     =  y' = elementwise(x'...), pool, pad, resize, lrn, fusions alike
-//   matmul(a, constant b)     =  matmul(a, b'), b' packed in panels of B columns
-//   conv_weight_gradient(x', dy') = w'                 O I ...  ->  O/B I ... B, as weights are
-//   packed other(y')                 =  other(relayout(y'))   for what reads plain memory (views,
-//   nests)
+//   y = conv(x, w)         =  y' = conv(x, w)       in the layout of its class (layout_classes.h)
+//   y = elementwise(x...)  =  y' = f(x'...)         pools, pad, concat, slice and fusions alike
+//   y = transpose(x)       =  y' = x'               the same bytes, dimensions renamed
+//   conv(x, w) {pads}      =  conv(x', w) {pads}    x' with zeros around it: every tap can be read
+//   conv_weight_gradient(x', dy') = w'              vectors of dy's channels: as weights are packed
+//   other(y')              =  other(relayout(y'))   for what reads plain memory (reshapes, nests)
 //
-// B is the number of f32 lanes of the target. Logical shapes stay as they are. A value keeps its
-// row-major layout when its channels do not fill blocks, when it is not f32, or when it is not
-// computed on the way between convolutions. Constants are moved at once.
+// Logical shapes stay as they are. Zeros around a value are written by the op that computes it;
+// where that cannot be (graph inputs, constants, values read as plain memory) a relayout makes
+// them. Images with one spatial position stay row-major: their channels are contiguous anyway. A
+// value that is only transposed and then read as plain memory is laid out so that the transpose
+// moves nothing.
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
+#include "passes/graph/constants.h"
+#include "passes/layout/layout_classes.h"
 #include "passes/layout/layout_passes.h"
 #include "passes/rewrite.h"
 
@@ -24,47 +28,39 @@ namespace kiln {
 
 namespace {
 
-constexpr const char* kRule = "block-channels";
+constexpr char kName[] = "assign-layouts";
 
-/// The op that decides how a value is computed: a fusion's root contraction, or the op itself.
-const Op& Core(const Op& op) {
-  if (op.body() == nullptr) return op;
-  for (const auto& inner : op.body()->ops()) {
-    if (inner->HasTrait(kContraction | kReduction)) return *inner;
+/// Reads its operands as row-major bytes.
+bool ReadsPlain(const Op& op) {
+  return op.HasTrait(kView) || (op.def().nest && op.body() == nullptr);
+}
+
+bool MakesPlain(const Op& op) { return op.Is("relayout") && op.type().layout.IsRowMajor(); }
+
+Layout Unpadded(Layout layout) {
+  layout.padding.clear();
+  return layout;
+}
+
+/// The smallest padding that holds both.
+void Widen(std::vector<Layout::Padding>& padding, const Layout::Padding& other) {
+  if (other.low + other.high == 0) return;
+  for (Layout::Padding& around : padding) {
+    if (around.dim != other.dim) continue;
+    around.low = std::max(around.low, other.low);
+    around.high = std::max(around.high, other.high);
+    return;
   }
-  return *op.body()->outputs()[0].value;
+  padding.push_back(other);
+  std::sort(padding.begin(), padding.end(),
+            [](const auto& a, const auto& b) { return a.dim < b.dim; });
 }
 
-/// A conv_transpose whose addresses are linear: a convolution by turned kernels.
-bool IsTurnedConv(const Op& op) {
-  return op.Is("conv_transpose") && op.Int("groups") == 1 &&
-         std::ranges::all_of(op.Ints("strides"), [](int64_t stride) { return stride == 1; });
-}
-
-/// A contraction of an image with weights.
-bool IsConv(const Op& op) {
-  const Op& core = Core(op);
-  return core.Is("conv") || core.Is("winograd_conv") || IsTurnedConv(core);
-}
-
-/// How the weights of such an op lie so that a vector of result channels is contiguous.
-Layout WeightLayout(const Op& conv, int64_t lanes) {
-  if (conv.Is("winograd_conv")) return {.order = {0, 1, 3, 2}, .blocks = {{3, lanes}}};
-  return {.order = {}, .blocks = {{conv.Is("conv_transpose") ? 1 : 0, lanes}}};
-}
-
-bool IsWindowOp(const Op& op) {
-  static const auto* const kinds = new std::set<std::string, std::less<>>{
-      "max_pool",   "avg_pool",   "lp_pool",    "pad",           "lrn",           "resize",
-      "sum_unpool", "max_unpool", "window_sum", "max_pool_taps", "conv_transpose"};
-  return kinds->contains(op.kind());
-}
-
-/// Elementwise, alone or a fusion of nothing else.
-bool IsPointwise(const Op& op) {
-  if (op.body() == nullptr) return op.HasTrait(kElementwise);
-  return std::all_of(op.body()->ops().begin(), op.body()->ops().end(),
-                     [](const auto& inner) { return inner->HasTrait(kElementwise | kLeaf); });
+bool Holds(const Layout& layout, const std::vector<Layout::Padding>& padding) {
+  return std::all_of(padding.begin(), padding.end(), [&](const Layout::Padding& needed) {
+    const Layout::Padding there = layout.PaddingOf(needed.dim);
+    return there.low >= needed.low && there.high >= needed.high;
+  });
 }
 
 class LayoutAssigner {
@@ -73,140 +69,234 @@ class LayoutAssigner {
       : graph_(graph), lanes_(lanes), context_(context) {}
 
   StatusOr<bool> Run() {
-    bool changed = false;
-    for (Op* const op : graph_.Snapshot()) {
-      if (op->HasTrait(kLeaf) || !op->type().layout.IsRowMajor()) continue;
-      if (ShouldBlock(*op) && context_.Allow(kRule, *op)) {
-        KILN_RETURN_IF_ERROR(Block(*op));
-        context_.Fired(kRule, *op, StrCat(Describe(*op), " computed in ", op->type().ToString()));
-        changed = true;
-      } else if (Core(*op).Is("matmul") && context_.Allow(kRule, *op)) {
-        KILN_ASSIGN_OR_RETURN(const bool packed, PackMatmul(*op));
-        changed |= packed;
+    std::vector<LayoutClass> classes = FindLayoutClasses(graph_, lanes_);
+    for (size_t i = 0; i < classes.size(); ++i) {
+      const bool allowed = context_.Allow(kName, *classes[i].convolutions[0]);
+      for (const Op* const op : classes[i].members) {
+        if (allowed) class_of_[op] = &classes[i];
       }
-      KILN_RETURN_IF_ERROR(ReadPlainWhereNeeded(*op));
     }
-    return changed ? RestoreOutputs() : StatusOr<bool>(false);
+    FindPadding();
+    for (const auto& op : graph_.ops()) ChooseLayout(*op);
+    for (Op* const op : graph_.Snapshot()) KILN_RETURN_IF_ERROR(MoveOperands(*op));
+    KILN_RETURN_IF_ERROR(RestoreOutputs());
+    for (const LayoutClass& group : classes) Tell(group);
+    for (const auto& op : graph_.ops()) ShowToBody(*op);
+    return changed_;
   }
 
  private:
-  bool IsBlocked(const Op* op) const { return !op->type().layout.blocks.empty(); }
+  // ---- padding
 
-  /// Whether channel blocks of the images are what this value is made of.
-  bool IsImage(const Op* op) const { return IsBlocked(op) && op->type().layout.blocks[0].dim == 1; }
-
-  bool FillsBlocks(const Op& op) const {
-    const bool fits = op.element() == ElementType::kF32 || op.Is("max_pool_taps");
-    return fits && op.type().rank() >= 3 && op.shape()[1] % lanes_ == 0 && op.type().count() > 0;
+  /// The zeros around operand `i` that `op` reads.
+  std::vector<Layout::Padding> PaddingRead(const Op& op, size_t i) const {
+    const Op& core = CoreOf(op);
+    std::vector<Layout::Padding> padding;
+    const Op* const inside = op.body() != nullptr ? op.body()->inputs()[i] : op.operand(i);
+    if (!core.def().zeros_read || inside != core.operand(0)) return padding;
+    // A single window is cut to the image instead.
+    const TensorType& windows = IsWeightGradient(op) ? core.operand(1)->type() : op.type();
+    if (windows.count() <= windows.shape[0] * windows.shape[1]) return padding;
+    for (const Layout::Padding& around : core.def().zeros_read(core)) Widen(padding, around);
+    return padding;
   }
 
-  /// The operand of `op`, maybe a fusion, that operand `k` of its core is; nullptr when it is made
-  /// inside.
-  Op* OuterOperand(const Op& op, size_t k) const {
-    if (op.body() == nullptr) return op.operand(k);
-    const auto& inputs = op.body()->inputs();
-    const auto it = std::find(inputs.begin(), inputs.end(), Core(op).operand(k));
-    return it == inputs.end() ? nullptr : op.operand(static_cast<size_t>(it - inputs.begin()));
+  /// Whether `op` can write zeros around its result.
+  bool MayPad(const Op& op) const {
+    if (!IsImage(op) || ReadsPlain(op) || op.Is("transpose")) return false;
+    const OpDef& def = (op.body() != nullptr ? *op.body()->outputs()[0].value : op).def();
+    if (!def.element && !def.stages) return false;
+    const auto group = class_of_.find(&op);
+    const bool plain = group == class_of_.end() || group->second->kind == LayoutClass::Kind::kPlain;
+    if (!plain) return true;
+    // A plain value that is read as such would have to be moved for it.
+    return !graph_.IsOutput(&op) && std::none_of(op.users().begin(), op.users().end(),
+                                                 [](const Op* user) { return ReadsPlain(*user); });
   }
 
-  /// Vectors of a weight gradient run along the channels of dy.
-  bool FillsWeightBlocks(const Op& op) const {
-    const Op* const dy = OuterOperand(op, 1);
-    return op.element() == ElementType::kF32 && dy != nullptr && IsImage(dy) &&
-           op.shape()[0] % lanes_ == 0 && op.type().count() > 0;
-  }
-
-  bool ShouldBlock(const Op& op) const {
-    if (Core(op).Is("conv_weight_gradient")) return FillsWeightBlocks(op);
-    if (!FillsBlocks(op)) return false;
-    if (IsConv(op)) return true;
-    if (op.Is("concat")) {
-      return op.Int("axis") != 0 &&
-             std::all_of(op.operands().begin(), op.operands().end(),
-                         [&](const Op* operand) { return IsBlocked(operand); });
-    }
-    if (!IsWindowOp(op) && !IsPointwise(op)) return false;
-    return std::any_of(op.operands().begin(), op.operands().end(), [&](const Op* operand) {
-      return IsImage(operand) && operand->type().rank() == op.type().rank();
-    });
-  }
-
-  Status Block(Op& op) {
-    const bool weights = Core(op).Is("conv_weight_gradient");
-    op.SetLayout({.order = {}, .blocks = {{weights ? 0 : 1, lanes_}}});
-    if (!IsConv(op)) return OkStatus();
-    // In the fusion's body the weights are an input; outside they are the operand at its place.
-    const Op& conv = Core(op);
-    size_t slot = 1;
-    if (op.body() != nullptr) {
-      const auto& inputs = op.body()->inputs();
-      const auto it = std::find(inputs.begin(), inputs.end(), conv.operand(1));
-      if (it == inputs.end()) return OkStatus();
-      slot = static_cast<size_t>(it - inputs.begin());
-    }
-    return Relayout(op, slot, WeightLayout(conv, lanes_));
-  }
-
-  /// Packs a constant right operand so that a vector of result columns is contiguous for every k.
-  StatusOr<bool> PackMatmul(Op& op) {
-    const Op& matmul = Core(op);
-    size_t slot = 1;
-    if (op.body() != nullptr) {
-      const auto& inputs = op.body()->inputs();
-      const auto it = std::find(inputs.begin(), inputs.end(), matmul.operand(1));
-      if (it == inputs.end()) return false;
-      slot = static_cast<size_t>(it - inputs.begin());
-    }
-    const Op* const weights = op.operand(slot);
-    const bool constant = weights->Is("constant") || weights->Is("parameter");
-    if (!constant || weights->element() != ElementType::kF32 || weights->type().rank() != 2) {
-      return false;
-    }
-    const int columns = matmul.Bool("transpose_b") ? 0 : 1;
-    if (weights->shape()[columns] < lanes_) return false;
-    const Layout packed{.order = {columns, 1 - columns}, .blocks = {{columns, lanes_}}};
-    if (weights->type().layout == packed) return false;
-    KILN_RETURN_IF_ERROR(Relayout(op, slot, packed));
-    context_.Fired(kRule, op, StrCat(Describe(op), ": weights packed as ", packed.ToString()));
-    return true;
-  }
-
-  /// Makes operand `slot` of `op` lie in `layout`; relayouts of one value are shared.
-  Status Relayout(Op& op, size_t slot, const Layout& layout) {
-    Op* const operand = op.operand(slot);
-    if (operand->type().layout == layout) return OkStatus();
-    for (Op* const user : operand->users()) {
-      if (user->Is("relayout") && user->type().layout == layout && Precedes(*user, op)) {
-        return Replace(op, slot, user);
+  /// What every value should have around it, so that it also suits what shares its memory: a concat
+  /// and its parts, a value and its slices of channels.
+  void FindPadding() {
+    bool grown = true;
+    const auto widen = [&](const Op* op, const std::vector<Layout::Padding>& by) {
+      if (by.empty() || !MayPad(*op)) return;
+      const std::vector<Layout::Padding> before = padding_[op];
+      for (const Layout::Padding& around : by) Widen(padding_[op], around);
+      grown |= before != padding_[op];
+    };
+    while (std::exchange(grown, false)) {
+      for (auto it = graph_.ops().rbegin(); it != graph_.ops().rend(); ++it) {
+        const Op& op = **it;
+        for (size_t i = 0; i < op.operands().size(); ++i) widen(op.operand(i), PaddingRead(op, i));
+        if (op.Is("concat") && op.Int("axis") == 1) {
+          for (const Op* const part : op.operands()) {
+            widen(&op, padding_[part]);
+            widen(part, padding_[&op]);
+          }
+        }
+        if (IsChannelSlice(op)) widen(op.operand(0), padding_[&op]);
       }
     }
-    Builder builder(&graph_, &op);
-    builder.SetSources(operand->sources());
-    builder.SetNameHint(operand->name());
-    const Tensor* const value = ConstantValue(*operand);
-    KILN_ASSIGN_OR_RETURN(Op* const moved,
-                          value != nullptr
-                              ? builder.Constant(ToLayout(*value, layout))
-                              : builder.Make("relayout", {operand}, {{"layout", layout}}));
-    return Replace(op, slot, moved);
   }
 
-  /// The value of a constant, or of a parameter that may be frozen; nullptr when it is not at hand
-  /// or not row-major (an earlier relayout was folded into it).
-  const Tensor* ConstantValue(const Op& op) const {
-    const Tensor* value = nullptr;
-    if (op.Is("constant")) value = &op.Constant("value");
-    if (op.Is("parameter") && context_.freeze_parameters()) {
-      value = &graph_.module()->FindParameter(op.String("name"))->value;
+  static bool IsChannelSlice(const Op& op) {
+    if (!op.Is("slice")) return false;
+    for (int d = 0; d < op.type().rank(); ++d) {
+      if (d != 1 && op.shape()[d] != op.operand(0)->shape()[d]) return false;
     }
-    const bool movable = value != nullptr && value->known() && value->type().layout.IsRowMajor();
-    return movable ? value : nullptr;
+    return op.Ints("strides")[1] == 1;
   }
 
-  static Status Replace(Op& op, size_t slot, Op* value) {
-    op.SetOperand(slot, value);
-    if (op.body() != nullptr) op.body()->inputs()[slot]->SetLayout(value->type().layout);
+  // ---- layouts
+
+  /// The layout in which a transpose that is read as plain memory has the bytes of `op`; none when
+  /// there is no such transpose.
+  std::optional<Layout> TransposedForPlainReader(const Op& op) const {
+    for (const Op* const user : op.users()) {
+      if (!user->Is("transpose")) continue;
+      const bool plain =
+          graph_.IsOutput(user) ||
+          std::any_of(user->users().begin(), user->users().end(),
+                      [](const Op* reader) { return ReadsPlain(*reader) || MakesPlain(*reader); });
+      if (!plain) continue;
+      const std::vector<int64_t>& perm = user->Ints("perm");
+      return Layout{.order = {perm.begin(), perm.end()}};
+    }
+    return std::nullopt;
+  }
+
+  /// Vectors of a gradient of weights run along the channels of dy, when those are neighbours.
+  Layout WeightGradientLayout(const Op& op) const {
+    const Op* dy = CoreOf(op).operand(1);
+    for (size_t i = 0; op.body() != nullptr && i < op.operands().size(); ++i) {
+      if (op.body()->inputs()[i] == dy) dy = op.operand(i);
+    }
+    const Layout there = Unpadded(dy->type().layout);
+    const bool blocked = !there.blocks.empty() && there.blocks[0].dim == 1;
+    const bool last = !there.order.empty() && there.order.back() == 1;
+    if ((!blocked && !last) || op.element() != ElementType::kF32) return {};
+    if (op.shape()[0] % lanes_ == 0) return {.order = {}, .blocks = {{0, lanes_}}};
+    Layout layout;
+    for (int d = 1; d < op.type().rank(); ++d) layout.order.push_back(d);
+    layout.order.push_back(0);
+    return layout;
+  }
+
+  Layout BaseLayout(const Op& op) const {
+    if (IsWeightGradient(op)) return WeightGradientLayout(op);
+    const auto group = class_of_.find(&op);
+    if (group == class_of_.end() || !IsImage(op)) return {};
+    const LayoutClass::Kind kind = group->second->kind;
+    if (kind == LayoutClass::Kind::kPlain) return {};
+    if (const auto layout = TransposedForPlainReader(op)) return *layout;
+    if (!IsConvolution(op)) {
+      // Behind a transpose the channels are another dimension.
+      for (const Op* const operand : op.operands()) {
+        const auto other = class_of_.find(operand);
+        const bool tied = other != class_of_.end() && other->second == group->second &&
+                          operand->type().rank() == op.type().rank();
+        if (tied && layout_kind_.contains(operand)) return layout_kind_.at(operand);
+      }
+    }
+    return ImageLayout(kind, op.type().rank(), lanes_);
+  }
+
+  void ChooseLayout(Op& op) {
+    if (op.HasTrait(kLeaf) || op.attributes().contains("layout")) return;
+    if (op.Is("transpose")) {
+      const Layout& layout = op.operand(0)->type().layout;
+      if (layout.IsRowMajor() && !IsReadByConvolutions(op)) return;
+      SetLayout(op, layout.Transposed(op.Ints("perm")));
+      layout_kind_[&op] = Unpadded(op.type().layout);
+      return;
+    }
+    if (ReadsPlain(op)) return;
+    Layout layout = BaseLayout(op);
+    if (class_of_.contains(&op)) layout_kind_[&op] = layout;
+    if (IsChannelSlice(op) && Unpadded(op.operand(0)->type().layout) == layout) {
+      layout = op.operand(0)->type().layout;
+    } else if (const auto padding = padding_.find(&op); padding != padding_.end()) {
+      layout.padding = padding->second;
+    }
+    SetLayout(op, std::move(layout));
+  }
+
+  /// A convolution reads a transposed image as well where it is.
+  static bool IsReadByConvolutions(const Op& op) {
+    return !op.users().empty() &&
+           std::all_of(op.users().begin(), op.users().end(), [&](const Op* user) {
+             return IsConvolution(*user) || user->Is("relayout");
+           });
+  }
+
+  void SetLayout(Op& op, Layout layout) {
+    if (op.type().layout == layout) return;
+    const auto group = class_of_.find(&op);
+    if (group != class_of_.end()) changed_classes_.insert(group->second);
+    op.SetLayout(std::move(layout));
+    changed_ = true;
+  }
+
+  // ---- moving what lies wrong
+
+  Status MoveOperands(Op& op) {
+    if (op.HasTrait(kLeaf) || op.Is("relayout")) return OkStatus();
+    for (size_t i = 0; i < op.operands().size(); ++i) {
+      const Layout& there = op.operand(i)->type().layout;
+      if (ReadsPlain(op) || IsWeightGradient(*op.operand(i))) {
+        KILN_RETURN_IF_ERROR(Move(op, i, {}));
+        continue;
+      }
+      const Layout own = Unpadded(op.type().layout);
+      if (IsImage(op) && op.operand(i)->shape() == op.shape() && there != own &&
+          KnownTensor(*op.operand(i), context_) != nullptr && !op.Is("transpose")) {
+        KILN_RETURN_IF_ERROR(Move(op, i, own));
+        continue;
+      }
+      const std::vector<Layout::Padding> padding = PaddingRead(op, i);
+      const bool gathers = RunsAlongImage(op) && op.operand(i)->type().rank() == op.type().rank() &&
+                           !Unpadded(there).IsRowMajor() && IsReadAsImage(op, i);
+      if (Holds(there, padding) && !gathers) continue;
+      Layout layout = gathers ? Layout{} : Unpadded(there);
+      layout.padding = padding;
+      KILN_RETURN_IF_ERROR(Move(op, i, layout));
+    }
     return OkStatus();
+  }
+
+  /// A convolution whose lanes are neighbours in a row of the image.
+  bool RunsAlongImage(const Op& op) const {
+    return IsConvolution(op) && IsImage(op) && Unpadded(op.type().layout).IsRowMajor();
+  }
+
+  static bool IsReadAsImage(const Op& op, size_t i) {
+    const Op* const inside = op.body() != nullptr ? op.body()->inputs()[i] : op.operand(i);
+    return inside == CoreOf(op).operand(0);
+  }
+
+  /// Makes operand `i` of `op` lie in `layout`; relayouts of one value are shared.
+  Status Move(Op& op, size_t i, const Layout& layout) {
+    if (op.operand(i)->type().layout == layout) return OkStatus();
+    KILN_ASSIGN_OR_RETURN(Op* const moved, Moved(op.operand(i), layout, &op));
+    op.SetOperand(i, moved);
+    return OkStatus();
+  }
+
+  /// `value` in `layout`, ready before `reader`, or at the end of the graph.
+  StatusOr<Op*> Moved(Op* value, const Layout& layout, Op* reader) {
+    changed_ = true;
+    for (Op* const user : value->users()) {
+      const bool same = user->Is("relayout") && user->type().layout == layout;
+      if (same && (reader == nullptr || Precedes(*user, *reader))) return user;
+    }
+    Builder builder(&graph_, reader);
+    builder.SetSources(value->sources());
+    builder.SetNameHint(value->name());
+    const Tensor* const known = KnownTensor(*value, context_);
+    if (known != nullptr && known->type().layout.IsRowMajor()) {
+      return builder.Constant(ToLayout(*known, layout));
+    }
+    return builder.Make("relayout", {value}, {{"layout", layout}});
   }
 
   bool Precedes(const Op& first, const Op& second) const {
@@ -217,52 +307,51 @@ class LayoutAssigner {
     return false;
   }
 
-  /// Views and nests read plain memory; so does a convolution whose own result is not blocked,
-  /// because its lanes run along the image, and what comes of a weight gradient.
-  Status ReadPlainWhereNeeded(Op& op) {
-    for (size_t i = 0; i < op.operands().size(); ++i) {
-      if (op.body() != nullptr) op.body()->inputs()[i]->SetLayout(op.operand(i)->type().layout);
-      if (!IsBlocked(op.operand(i)) || op.Is("relayout")) continue;
-      const bool plain = op.HasTrait(kView) || op.def().nest ||
-                         (op.HasTrait(kMovement) && !IsBlocked(&op)) ||
-                         (IsPointwise(op) && !IsImage(op.operand(i))) ||
-                         (!IsBlocked(&op) && IsImage(op.operand(i)) && IsConv(op) &&
-                          op.operand(i)->type().rank() == op.type().rank());
-      if (plain) KILN_RETURN_IF_ERROR(Relayout(op, i, {}));
+  /// The graph's outputs are row-major: that is its interface.
+  Status RestoreOutputs() {
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      Op* const value = graph_.outputs()[i].value;
+      if (value->type().layout.IsRowMajor()) continue;
+      KILN_ASSIGN_OR_RETURN(Op* const plain, Moved(value, {}, nullptr));
+      graph_.SetOutput(i, plain);
     }
     return OkStatus();
   }
 
-  /// The graph's outputs are row-major: that is its interface.
-  StatusOr<bool> RestoreOutputs() {
-    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
-      Op* const value = graph_.outputs()[i].value;
-      if (!IsBlocked(value)) continue;
-      Op* plain = nullptr;
-      for (Op* const user : value->users()) {
-        if (user->Is("relayout") && user->type().layout.IsRowMajor()) plain = user;
-      }
-      if (plain == nullptr) {
-        Builder builder(&graph_);
-        builder.SetSources(value->sources());
-        KILN_ASSIGN_OR_RETURN(plain, builder.Make("relayout", {value}, {{"layout", Layout{}}}));
-      }
-      graph_.SetOutput(i, plain);
+  /// Inside a fusion the operands lie as they do outside.
+  static void ShowToBody(Op& op) {
+    if (op.body() == nullptr) return;
+    for (size_t i = 0; i < op.operands().size(); ++i) {
+      op.body()->inputs()[i]->SetLayout(op.operand(i)->type().layout);
     }
-    return true;
+  }
+
+  void Tell(const LayoutClass& group) {
+    if (!changed_classes_.contains(&group)) return;
+    const Op& first = *group.convolutions[0];
+    const size_t others = group.members.size() - 1;
+    context_.Fired(
+        kName, first,
+        StrCat(Describe(first), others == 0 ? "" : StrCat(" and ", others, " more"),
+               " computed in ", Unpadded(first.type().layout).ToString(), ": ", group.reason));
   }
 
   Graph& graph_;
   const int64_t lanes_;
   PassContext& context_;
+  std::map<const Op*, const LayoutClass*> class_of_;
+  std::map<const Op*, std::vector<Layout::Padding>> padding_;
+  std::map<const Op*, Layout> layout_kind_;  ///< without padding, of what has been laid out
+  std::set<const LayoutClass*> changed_classes_;
+  bool changed_ = false;
 };
 
 }  // namespace
 
 Pass AssignLayouts(int lanes) {
-  return {.name = "assign-layouts",
-          .doc = "blocks channels and packs weights for the target's vectors",
-          .rules = {kRule},
+  return {.name = kName,
+          .doc = "lays out images for the target's vectors, with zeros around them for windows",
+          .rules = {},
           .run = [lanes](Module& module, PassContext& context) -> StatusOr<bool> {
             bool changed = false;
             for (const auto& function : module.functions()) {

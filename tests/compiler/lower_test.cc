@@ -41,7 +41,8 @@ TEST_P(OpCaseLoweringTest, KernelsAgreeWithTheInterpreter) {
         auto program = std::make_shared<const Program>(std::move(lowered));
         return [program](const std::string& name, const std::vector<Array>& inputs) {
           for (const FunctionProgram& function : program->functions) {
-            if (function.name == name) return testing_support::RunProgram(*program, function, inputs);
+            if (function.name == name)
+              return testing_support::RunProgram(*program, function, inputs);
           }
           return StatusOr<std::vector<Array>>(InternalError("no function ", name));
         };

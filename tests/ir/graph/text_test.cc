@@ -116,10 +116,9 @@ TEST(Text, KeepsLayouts) {
   module.SetParameter({"b", Tensor::Splat(TensorType{ElementType::kF32, {3, 2}, transposed}, 2)});
   module.SetParameter(
       {"c", Tensor::Splat(TensorType{ElementType::kI8, {3, 2}, {{1, 0}, {{0, 2}, {1, 2}}}}, 3)});
-  module.SetParameter({"d", Tensor::Splat(TensorType{ElementType::kF32,
-                                                     {1, 6, 2},
-                                                     {{}, {{1, 4}}, {{2, 1, 0}}}},
-                                          4)});
+  module.SetParameter(
+      {"d",
+       Tensor::Splat(TensorType{ElementType::kF32, {1, 6, 2}, {{}, {{1, 4}}, {{2, 1, 0}}}}, 4)});
   module.SetParameter(
       {"e", Tensor::Splat(TensorType{ElementType::kF32, {3, 2}, {{}, {}, {{0, 1, 2}}}}, 5)});
   ExpectRoundTrip(module);
