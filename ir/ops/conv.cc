@@ -2,6 +2,7 @@
 //
 // Both are sums of products whose summand is exactly input * weight, with the input guarded only
 // where padding can be read: the form that the contraction engine recognises.
+#include <algorithm>
 #include <limits>
 
 #include "ir/ops/conv_gradient.h"
@@ -252,13 +253,30 @@ Window TransposedWindow(const Op& op) {
   return window;
 }
 
+/// Result y reads x at y - k*dilation + pad_low, for each k of the kernel; with other strides than
+/// 1 a test is needed anyway.
+std::vector<Layout::Padding> ZerosReadTransposed(const Op& op) {
+  std::vector<Layout::Padding> padding;
+  const std::vector<int64_t>& strides = op.Ints("strides");
+  if (std::any_of(strides.begin(), strides.end(), [](int64_t s) { return s != 1; })) return padding;
+  for (size_t d = 0; d < strides.size(); ++d) {
+    const int64_t reach = op.Ints("dilations")[d] * (op.operand(1)->shape()[d + 2] - 1);
+    const int64_t high = reach - op.Ints("pads_high")[d] + op.Ints("output_padding")[d];
+    padding.push_back({static_cast<int>(d) + 2,
+                       std::max<int64_t>(reach - op.Ints("pads_low")[d], 0),
+                       std::max<int64_t>(high, 0)});
+  }
+  return padding;
+}
+
 Expr ConvTransposeElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
   const Group group = TransposeGroup(op);
   std::vector<Var> vars;
   const Expr channel =
       InputChannel(op.Int("groups"), group, index[1], ChannelVar(group.inputs, vars));
   const Expr o = op.Int("groups") == 1 ? index[1] : FloorMod(index[1], group.outputs);
-  const WindowTap tap = MakeTransposedTap(TransposedWindow(op), index);
+  const WindowTap tap =
+      MakeTransposedTap(TransposedWindow(op), index, op.operand(0)->type().layout);
   vars.insert(vars.end(), tap.vars.begin(), tap.vars.end());
   std::vector<Expr> x_index = {index[0], channel}, w_index = {channel, o};
   x_index.insert(x_index.end(), tap.input_index.begin(), tap.input_index.end());
@@ -351,6 +369,7 @@ std::vector<OpDef> ConvOps() {
                  .infer = InferConvTranspose,
                  .evaluate = EvaluateConvTranspose,
                  .element = ConvTransposeElement,
+                 .zeros_read = ZerosReadTransposed,
                  .gradient = ConvTransposeGradient});
   return ops;
 }

@@ -89,13 +89,15 @@ Expr WeightGradientElement(const Op& op, const Reader& read, const std::vector<E
                            ? index[1]
                            : FloorDiv(index[0], OutputsOf(op)) * InputsOf(op) + index[1];
   std::vector<Expr> x_at = {n, channel}, y_at = {n, index[0]};
+  const Layout& zeros = op.operand(0)->type().layout;
   Expr inside;
   for (size_t d = 0; d < window.size(); ++d) {
     const WindowDim& dim = window[d];
     const Expr p = variable(StrCat("p", d), dim.output);
     const Expr position = p * dim.stride + index[d + 2] * dim.dilation - dim.pad_low;
-    if (dim.lowest() < 0) inside = AndAlso(inside, Ge(position, 0));
-    if (dim.highest() >= dim.input) inside = AndAlso(inside, Lt(position, dim.input));
+    const Layout::Padding around = zeros.PaddingOf(static_cast<int>(d) + 2);
+    if (dim.lowest() < -around.low) inside = AndAlso(inside, Ge(position, 0));
+    if (dim.highest() >= dim.input + around.high) inside = AndAlso(inside, Lt(position, dim.input));
     x_at.push_back(position);
     y_at.push_back(p);
   }
@@ -130,6 +132,7 @@ std::vector<OpDef> ConvGradientOps() {
                  .infer = InferWeightGradient,
                  .evaluate = EvaluateWeightGradient,
                  .element = WeightGradientElement,
+                 .zeros_read = WindowPadding,
                  .gradient = SecondGradient});
   return ops;
 }

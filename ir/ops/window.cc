@@ -109,8 +109,7 @@ Shape WindowShape(int64_t n, int64_t channels, const Window& window) {
 std::vector<Layout::Padding> WindowPadding(const Op& op) {
   std::vector<Layout::Padding> padding;
   for (size_t d = 0; d < op.Ints("pads_low").size(); ++d) {
-    padding.push_back(
-        {static_cast<int>(d) + 2, op.Ints("pads_low")[d], op.Ints("pads_high")[d]});
+    padding.push_back({static_cast<int>(d) + 2, op.Ints("pads_low")[d], op.Ints("pads_high")[d]});
   }
   return padding;
 }
@@ -136,7 +135,8 @@ WindowTap MakeTap(const Window& window, const std::vector<Expr>& index, const La
   return tap;
 }
 
-WindowTap MakeTransposedTap(const Window& window, const std::vector<Expr>& index) {
+WindowTap MakeTransposedTap(const Window& window, const std::vector<Expr>& index,
+                            const Layout& zeros) {
   WindowTap tap;
   for (size_t d = 0; d < window.size(); ++d) {
     const WindowDim& dim = window[d];
@@ -149,8 +149,11 @@ WindowTap MakeTransposedTap(const Window& window, const std::vector<Expr>& index
     const Expr position = FloorDiv(scaled, dim.stride);
     const auto require = [&](const Expr& c) { tap.in_bounds = AndAlso(tap.in_bounds, c); };
     if (dim.stride > 1) require(Eq(FloorMod(scaled, dim.stride), 0));
-    if (dim.pad_low - (dim.kernel - 1) * dim.dilation < 0) require(Ge(position, 0));
-    if ((dim.input - 1 + dim.pad_low) / dim.stride >= dim.output) require(Lt(position, dim.output));
+    const Layout::Padding around = zeros.PaddingOf(static_cast<int>(d) + 2);
+    const int64_t lowest = dim.pad_low - (dim.kernel - 1) * dim.dilation;
+    const int64_t highest = (dim.input - 1 + dim.pad_low) / dim.stride;
+    if (lowest < -around.low * dim.stride) require(Ge(position, 0));
+    if (highest >= dim.output + around.high) require(Lt(position, dim.output));
     tap.kernel_index.push_back(k);
     tap.input_index.push_back(position);
   }

@@ -70,8 +70,9 @@ struct WindowTap {
 WindowTap MakeTap(const Window& window, const std::vector<loop::Expr>& index,
                   const Layout& zeros = {});
 /// What reads the input position `index`, a full index [n, c, x...]: input_index holds the output
-/// positions, in_bounds whether there are such.
-WindowTap MakeTransposedTap(const Window& window, const std::vector<loop::Expr>& index);
+/// positions, in_bounds whether there are such. `zeros` is the layout of what holds the outputs.
+WindowTap MakeTransposedTap(const Window& window, const std::vector<loop::Expr>& index,
+                            const Layout& zeros = {});
 /// The output position at which kernel position `k` meets input position `x` in one dimension;
 /// nullopt where there is none.
 std::optional<int64_t> OutputPosition(const WindowDim& dim, int64_t x, int64_t k);
