@@ -46,6 +46,16 @@ bool PrefersDotProduct(const Nest& nest, const Variable* var, int64_t lanes) {
   return any_strided;
 }
 
+/// Whether `expr` asks at some place of `var` what it reads: ops that look at neighbours in it do
+/// so at the ends.
+bool IsGuardedAlong(const Expr& expr, const Variable* var) {
+  bool guarded = false;
+  loop::Walk(expr, [&](const Expr& node) {
+    guarded |= node->kind == ExprKind::kSelect && loop::Uses(node->args[0], var);
+  });
+  return guarded;
+}
+
 }  // namespace
 
 int64_t WidestLane(const Nest& nest) {
@@ -84,6 +94,14 @@ Tile ChooseTile(const Nest& nest, const Target& target) {
   if (!vector) return {};
   Tile tile;
   tile.lanes = lanes;
+  const int64_t vectors = vector->extent / lanes;
+  if (FindReduce(nest.value).defined() && vectors > 1 && vectors <= target.vector_registers / 2 &&
+      IsGuardedAlong(nest.value, vector.get())) {
+    // In a tile of the whole loop the ends stand at fixed places, and nothing is asked between
+    // them.
+    tile.loops.push_back({vector, vectors * lanes, true});
+    return tile;
+  }
   if (FindReduce(nest.value).defined()) {
     // Depthwise convolutions, pools: a few neighbours at once, to hide the latency of the chain.
     const Var neighbour = LongestLoop(nest, [&](const Var& var) { return var != vector; });
