@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "compiler/codegen/target_info.h"
 #include "compiler/import/import.h"
@@ -52,6 +53,19 @@ std::string CheckShapeOption(const std::string& text) {
   return Message(ParseShapeOption(text, name, shape));
 }
 
+/// Element "NAME[I]" of an input that is a sequence: it has at least I + 1 elements.
+void NoteElement(const std::string& name, std::map<std::string, int64_t>& lengths) {
+  const size_t bracket = name.rfind('[');
+  int64_t index;
+  if (bracket == name.npos || name.back() != ']' ||
+      !ParseInt(name.substr(bracket + 1, name.size() - bracket - 2), &index) || index < 0 ||
+      index == std::numeric_limits<int64_t>::max()) {
+    return;
+  }
+  int64_t& length = lengths[name.substr(0, bracket)];
+  length = std::max(length, index + 1);
+}
+
 StatusOr<std::unique_ptr<Module>> Import(const ModelOptions& options) {
   ImportOptions import;
   import.format = options.format;
@@ -62,6 +76,7 @@ StatusOr<std::unique_ptr<Module>> Import(const ModelOptions& options) {
     Shape shape;
     KILN_RETURN_IF_ERROR(ParseShapeOption(text, name, shape));
     import.input_shapes[name] = shape;
+    NoteElement(name, import.sequence_lengths);
   }
   return ImportModel(Paths(options), import);
 }

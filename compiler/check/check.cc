@@ -64,22 +64,59 @@ void CollectCases(const fs::path& folder, int depth, std::vector<CheckCase>& cas
   }
 }
 
-// The tensors in PREFIX_0.pb, PREFIX_1.pb, ...
-StatusOr<std::vector<Tensor>> LoadTensors(const std::string& folder, const std::string& prefix) {
+/// What a data set holds for an input or output: one tensor, or the elements of a sequence; none
+/// for an optional that is absent.
+struct DataValue {
+  bool sequence = false;
   std::vector<Tensor> tensors;
+};
+
+StatusOr<DataValue> ToDataValue(onnx::TensorProto proto, onnx_import::ExternalData& external) {
+  KILN_ASSIGN_OR_RETURN(Tensor tensor, onnx_import::ToTensor(&proto, &external));
+  return DataValue{false, {std::move(tensor)}};
+}
+
+StatusOr<DataValue> ToDataValue(onnx::SequenceProto proto, onnx_import::ExternalData& external) {
+  if (proto.sequence_values_size() > 0 || proto.sparse_tensor_values_size() > 0) {
+    return Unsupported("only sequences of tensors are supported");
+  }
+  DataValue value{true, {}};
+  for (onnx::TensorProto& element : *proto.mutable_tensor_values()) {
+    KILN_ASSIGN_OR_RETURN(value.tensors.emplace_back(), onnx_import::ToTensor(&element, &external));
+  }
+  return value;
+}
+
+StatusOr<DataValue> ToDataValue(onnx::OptionalProto proto, onnx_import::ExternalData& external) {
+  if (proto.has_tensor_value()) return ToDataValue(proto.tensor_value(), external);
+  if (proto.has_sequence_value()) return ToDataValue(proto.sequence_value(), external);
+  return DataValue();
+}
+
+template <typename Proto>
+StatusOr<DataValue> ReadValue(std::span<const char> bytes, onnx_import::ExternalData& external) {
+  Proto proto;
+  KILN_RETURN_IF_ERROR(ParseProtobuf(bytes, &proto));
+  return ToDataValue(std::move(proto), external);
+}
+
+// The values in PREFIX_0.pb, PREFIX_1.pb, ..., which are of the kinds that the model declares.
+StatusOr<std::vector<DataValue>> LoadValues(const std::string& folder, const std::string& prefix,
+                                            const std::vector<onnx::ValueInfoProto>& declared) {
+  std::vector<DataValue> values;
   onnx_import::ExternalData external(folder);
-  for (int i = 0;; ++i) {
+  for (size_t i = 0;; ++i) {
     const std::string name = StrCat(prefix, "_", i, ".pb");
     const std::string path = folder + "/" + name;
-    if (!IsFile(path)) return tensors;
+    if (!IsFile(path)) return values;
     KILN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
-    onnx::TensorProto proto;
-    if (const Status status = ParseProtobuf(file->bytes(), &proto); !status.ok()) {
-      return Annotate(status, name);
-    }
-    auto tensor = onnx_import::ToTensor(&proto, &external);
-    if (!tensor.ok()) return Annotate(tensor.status(), name);
-    tensors.push_back(*std::move(tensor));
+    const auto type = i < declared.size() ? declared[i].type() : onnx::TypeProto();
+    auto value = type.has_sequence_type() ? ReadValue<onnx::SequenceProto>(file->bytes(), external)
+                 : type.has_optional_type()
+                     ? ReadValue<onnx::OptionalProto>(file->bytes(), external)
+                     : ReadValue<onnx::TensorProto>(file->bytes(), external);
+    if (!value.ok()) return Annotate(value.status(), name);
+    values.push_back(*std::move(value));
   }
 }
 
@@ -111,10 +148,32 @@ Tensor AsDeclared(const Tensor& tensor, int data_type) {
   return Tensor(type, std::vector<char>(tensor.bytes().begin(), tensor.bytes().end()));
 }
 
-void MatchDeclared(const std::vector<onnx::ValueInfoProto>& values, std::vector<Tensor>& tensors) {
-  for (size_t i = 0; i < std::min(values.size(), tensors.size()); ++i) {
-    tensors[i] = AsDeclared(tensors[i], values[i].type().tensor_type().elem_type());
+void MatchDeclared(const std::vector<onnx::ValueInfoProto>& declared,
+                   std::vector<DataValue>& values) {
+  for (size_t i = 0; i < std::min(declared.size(), values.size()); ++i) {
+    for (Tensor& tensor : values[i].tensors) {
+      tensor = AsDeclared(tensor, declared[i].type().tensor_type().elem_type());
+    }
   }
+}
+
+/// Tensors as the imported module takes and gives them, by name.
+struct NamedTensors {
+  std::vector<std::string> names;
+  std::vector<Tensor> tensors;
+};
+
+NamedTensors Flatten(const std::vector<onnx::ValueInfoProto>& declared,
+                     const std::vector<DataValue>& values) {
+  NamedTensors flat;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string name = i < declared.size() ? declared[i].name() : "";
+    for (size_t e = 0; e < values[i].tensors.size(); ++e) {
+      flat.names.push_back(values[i].sequence ? StrCat(name, "[", e, "]") : name);
+      flat.tensors.push_back(values[i].tensors[e]);
+    }
+  }
+  return flat;
 }
 
 // Some of ONNX's data sets contradict their model; that is nothing to run.
@@ -130,47 +189,66 @@ Status CheckFits(const onnx::ValueInfoProto& input, const Tensor& tensor) {
 }
 
 // The types that the inputs must have, and the values that they may be specialised on.
-StatusOr<ImportOptions> OptionsFor(const std::vector<onnx::ValueInfoProto>& values,
-                                   const std::vector<Tensor>& inputs) {
+StatusOr<ImportOptions> OptionsFor(const std::vector<onnx::ValueInfoProto>& declared,
+                                   const std::vector<DataValue>& inputs) {
   ImportOptions options;
-  for (size_t i = 0; i < std::min(values.size(), inputs.size()); ++i) {
-    KILN_RETURN_IF_ERROR(CheckFits(values[i], inputs[i]));
-    options.input_shapes[values[i].name()] = inputs[i].shape();
-    options.known_inputs[values[i].name()] = inputs[i];
+  for (size_t i = 0; i < std::min(declared.size(), inputs.size()); ++i) {
+    if (inputs[i].sequence || inputs[i].tensors.empty()) {
+      options.sequence_lengths[declared[i].name()] = static_cast<int64_t>(inputs[i].tensors.size());
+    } else {
+      KILN_RETURN_IF_ERROR(CheckFits(declared[i], inputs[i].tensors[0]));
+    }
+  }
+  const NamedTensors flat = Flatten(declared, inputs);
+  for (size_t i = 0; i < flat.names.size(); ++i) {
+    options.input_shapes[flat.names[i]] = flat.tensors[i].shape();
+    options.known_inputs[flat.names[i]] = flat.tensors[i];
   }
   return options;
+}
+
+// The data set has a value for every output but perhaps the last ones.
+Status CheckOutputs(const Graph& graph, const std::vector<DataValue>& expected,
+                    const NamedTensors& flat) {
+  bool fits = !expected.empty() && flat.names.size() <= graph.outputs().size();
+  for (size_t i = 0; fits && i < flat.names.size(); ++i) {
+    fits = graph.outputs()[i].name == flat.names[i];
+  }
+  if (fits) return OkStatus();
+  return InvalidInput("the model has ", graph.outputs().size(), " outputs, the data set ",
+                      flat.names.size());
 }
 
 Status RunDataSet(const CheckCase& check_case, const std::string& data_set,
                   const Executor& executor, const Tolerance& tolerance) {
   const std::string folder = FolderOf(check_case.model);
   KILN_ASSIGN_OR_RETURN(onnx::ModelProto model, LoadModel(check_case.model));
-  auto inputs = LoadTensors(data_set, "input");
+  const std::vector<onnx::ValueInfoProto> parameters = RealInputs(model.graph());
+  auto inputs = LoadValues(data_set, "input", parameters);
   if (!inputs.ok()) {
     // Perhaps they are of a kind that the import refuses by name.
     KILN_RETURN_IF_ERROR(ImportOnnx(std::move(model), folder, {}).status());
     return inputs.status();
   }
-  const std::vector<onnx::ValueInfoProto> values = RealInputs(model.graph());
-  MatchDeclared(values, *inputs);
+  MatchDeclared(parameters, *inputs);
   const std::vector<onnx::ValueInfoProto> results(model.graph().output().begin(),
                                                   model.graph().output().end());
-  KILN_ASSIGN_OR_RETURN(const ImportOptions options, OptionsFor(values, *inputs));
+  KILN_ASSIGN_OR_RETURN(const ImportOptions options, OptionsFor(parameters, *inputs));
   KILN_ASSIGN_OR_RETURN(auto module, ImportOnnx(std::move(model), folder, options));
-  KILN_ASSIGN_OR_RETURN(std::vector<Tensor> expected, LoadTensors(data_set, "output"));
+  KILN_ASSIGN_OR_RETURN(std::vector<DataValue> expected, LoadValues(data_set, "output", results));
   MatchDeclared(results, expected);
   const Graph& graph = *module->FindFunction("forward");
-  std::vector<std::string> names;
-  for (const auto& output : graph.outputs()) names.push_back(output.name);
-  if (graph.inputs().size() != inputs->size() || expected.size() > names.size() ||
-      expected.empty()) {
-    return InvalidInput("the model has ", graph.inputs().size(), " inputs and ", names.size(),
-                        " outputs, the data set ", inputs->size(), " and ", expected.size());
+  const std::vector<Tensor> arguments = Flatten(parameters, *inputs).tensors;
+  const NamedTensors wanted = Flatten(results, expected);
+  if (graph.inputs().size() != arguments.size()) {
+    return InvalidInput("the model has ", graph.inputs().size(), " inputs, the data set ",
+                        arguments.size());
   }
-  KILN_ASSIGN_OR_RETURN(const std::vector<Tensor> found, executor(std::move(module), *inputs));
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const Status status = CompareTensors(found[i], expected[i], tolerance);
-    if (!status.ok()) return Annotate(status, "output '" + names[i] + "'");
+  KILN_RETURN_IF_ERROR(CheckOutputs(graph, expected, wanted));
+  KILN_ASSIGN_OR_RETURN(const std::vector<Tensor> found, executor(std::move(module), arguments));
+  for (size_t i = 0; i < wanted.tensors.size(); ++i) {
+    const Status status = CompareTensors(found[i], wanted.tensors[i], tolerance);
+    if (!status.ok()) return Annotate(status, "output '" + wanted.names[i] + "'");
   }
   return OkStatus();
 }

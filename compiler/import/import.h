@@ -30,6 +30,9 @@ struct ImportOptions {
   bool training = false;
   /// The name of a format (see ImportFormats); empty: told from the content.
   std::string format;
+  /// The number of elements of inputs that are sequences; 0 for optional inputs that are absent.
+  /// Element I is the input "NAME[I]".
+  std::map<std::string, int64_t> sequence_lengths;
 };
 
 /// Imports the model in `paths` (one file, or the two or more that its format has). A foreign model

@@ -66,6 +66,11 @@ AttributeValues CallAttributes(const NodeProto& call, const onnx::FunctionProto&
   return values;
 }
 
+// An element of a sequence that the graph takes or gives.
+std::string ElementName(const std::string& sequence, int64_t i) {
+  return StrCat(sequence, "[", i, "]");
+}
+
 // What the ops that a node becomes are called at first; those that give its results are renamed.
 std::string PartName(const NodeProto& node) {
   const std::string& output = node.output_size() > 0 ? node.output(0) : node.name();
@@ -73,6 +78,12 @@ std::string PartName(const NodeProto& node) {
 }
 
 }  // namespace
+
+Status Value::CheckTensor() const {
+  if (kind == Kind::kSequence) return InvalidInput("is a sequence, expected a tensor");
+  if (kind == Kind::kAbsent) return InvalidInput("is an optional that is absent");
+  return OkStatus();
+}
 
 Value* Scope::Find(const std::string& name) {
   for (Scope* scope = this; scope != nullptr; scope = scope->outer) {
@@ -84,6 +95,7 @@ Value* Scope::Find(const std::string& name) {
 
 StatusOr<Op*> GraphImporter::ToOp(Value* value) {
   if (value->op != nullptr) return value->op;
+  KILN_RETURN_IF_ERROR(value->CheckTensor());
   if (value->kind == Value::Kind::kConstant) {
     KILN_ASSIGN_OR_RETURN(value->op, builder_.Constant(value->tensor));
     builder_.Rename(value->op, value->name);
@@ -99,6 +111,7 @@ StatusOr<Op*> GraphImporter::ToOp(Value* value) {
 }
 
 StatusOr<Tensor> GraphImporter::ValueOf(const Value& value, KnownValues::Inputs inputs) {
+  KILN_RETURN_IF_ERROR(value.CheckTensor());
   if (value.kind != Value::Kind::kOp) return value.tensor;
   return known_values_.Find(value.op, inputs);
 }
@@ -111,10 +124,10 @@ void GraphImporter::Freeze(const Value& value) {
   module->SetParameter(std::move(parameter));
 }
 
-StatusOr<TensorType> GraphImporter::InputType(const onnx::ValueInfoProto& input) const {
-  const auto& tensor = input.type().tensor_type();
+StatusOr<TensorType> GraphImporter::InputType(const std::string& name,
+                                              const onnx::TypeProto::Tensor& tensor) const {
   KILN_ASSIGN_OR_RETURN(const ElementType element, ToElementType(tensor.elem_type()));
-  const auto given = options_.input_shapes.find(input.name());
+  const auto given = options_.input_shapes.find(name);
   const bool has_given = given != options_.input_shapes.end();
   if (!tensor.has_shape() && !has_given) {
     return InvalidInput("the input's shape is open; give it");
@@ -151,10 +164,44 @@ StatusOr<TensorType> GraphImporter::InputType(const onnx::ValueInfoProto& input)
 Status GraphImporter::CheckInputOptions(const GraphProto& graph) const {
   std::set<std::string> names;
   for (const auto& input : graph.input()) names.insert(input.name());
+  for (const auto& [name, length] : options_.sequence_lengths) {
+    for (int64_t i = 0; i < length; ++i) names.insert(ElementName(name, i));
+  }
   for (const auto& [name, shape] : options_.input_shapes) {
     if (!names.contains(name)) return InvalidInput("the model has no input '", name, "'");
   }
   return OkStatus();
+}
+
+StatusOr<Value> GraphImporter::MakeInput(const std::string& name, const onnx::TypeProto& type) {
+  constexpr int64_t kMaxLength = 1 << 16;
+  const auto given = options_.sequence_lengths.find(name);
+  const bool has_length = given != options_.sequence_lengths.end();
+  if (type.has_optional_type()) {
+    if (has_length && given->second == 0) return Value::Absent();
+    const onnx::TypeProto& held = type.optional_type().elem_type();
+    if (!has_length && held.has_tensor_type() && !options_.input_shapes.contains(name)) {
+      return InvalidInput("whether the optional input is there is open; give its shape");
+    }
+    return MakeInput(name, held);
+  }
+  if (!type.has_sequence_type()) {
+    KILN_ASSIGN_OR_RETURN(TensorType tensor, InputType(name, type.tensor_type()));
+    KILN_ASSIGN_OR_RETURN(Op* const op, builder_.Input(name, std::move(tensor)));
+    return Value::FromOp(op);
+  }
+  if (!has_length) return Unsupported("the length of the sequence is open");
+  if (given->second < 0 || given->second > kMaxLength) {
+    return InvalidInput("a sequence cannot have ", given->second, " elements");
+  }
+  std::vector<Op*> elements;
+  for (int64_t i = 0; i < given->second; ++i) {
+    KILN_ASSIGN_OR_RETURN(const Value element,
+                          MakeInput(ElementName(name, i), type.sequence_type().elem_type()));
+    if (element.op == nullptr) return Unsupported("only sequences of tensors are supported");
+    elements.push_back(element.op);
+  }
+  return Value::Sequence(std::move(elements));
 }
 
 Status GraphImporter::MakeInputs(const GraphProto& graph, Scope& scope) {
@@ -166,13 +213,12 @@ Status GraphImporter::MakeInputs(const GraphProto& graph, Scope& scope) {
       return InvalidInput("input '", Printable(input.name()), "' is defined more than once");
     }
     scope.Define(input.name(), Value());
-    const auto type = InputType(input);
-    if (!type.ok()) {
-      problems_.Add(Printable(input.name()), type.status());
+    auto made = MakeInput(input.name(), input.type());
+    if (!made.ok()) {
+      problems_.Add(Printable(input.name()), made.status());
       continue;
     }
-    KILN_ASSIGN_OR_RETURN(Op* const op, builder_.Input(input.name(), *type));
-    scope.Define(input.name(), Value::FromOp(op));
+    scope.Define(input.name(), *std::move(made));
   }
   return OkStatus();
 }
@@ -238,8 +284,8 @@ Status GraphImporter::ImportNode(const NodeProto& node, Scope& scope) {
 }
 
 Status GraphImporter::ImportOperator(const NodeProto& proto, Scope& scope) {
-  const OnnxOp* const op = FindOnnxOp(proto.op_type());
-  const auto opset = scope.opsets->find("");
+  const OnnxOp* const op = FindOnnxOp(OperatorName(proto));
+  const auto opset = scope.opsets->find(NormalDomain(proto.domain()));
   if (op == nullptr || opset == scope.opsets->end()) {
     return InternalError("preflight let operator ", proto.op_type(), " pass");
   }
@@ -280,7 +326,7 @@ Status GraphImporter::ImportCall(const NodeProto& call, const onnx::FunctionProt
     if (i >= call.input_size() || call.input(i).empty()) continue;
     Value* const value = scope.Find(call.input(i));
     // As an op first, so that a parameter is not made once here and once there.
-    KILN_RETURN_IF_ERROR(ToOp(value).status());
+    if (value->CheckTensor().ok()) KILN_RETURN_IF_ERROR(ToOp(value).status());
     inner.Define(function.input(i), *value);
   }
   const AttributeValues attributes = CallAttributes(call, function);
@@ -308,23 +354,41 @@ Status GraphImporter::ImportCall(const NodeProto& call, const onnx::FunctionProt
   return OkStatus();
 }
 
-StatusOr<std::vector<Value>> GraphImporter::ImportBranch(const GraphProto& body, Scope& outer) {
-  const DepthGuard guard(&depth_);
-  if (guard.too_deep()) return Unsupported("subgraphs are nested too deep");
-  GraphProto copy = body;
+StatusOr<Scope> GraphImporter::OpenBody(const GraphProto& body, Scope& outer) {
   Scope scope;
   scope.outer = &outer;
   scope.opsets = outer.opsets;
-  if (body.input_size() > 0) return InvalidInput("the branch of an If has inputs");
+  GraphProto copy;
+  *copy.mutable_initializer() = body.initializer();
+  *copy.mutable_sparse_initializer() = body.sparse_initializer();
   KILN_RETURN_IF_ERROR(MakeInitializers(&copy, scope));
-  KILN_RETURN_IF_ERROR(ImportNodes(copy.node(), scope));
+  return scope;
+}
+
+StatusOr<std::vector<Value>> GraphImporter::ImportBody(const GraphProto& body, Scope& scope,
+                                                       const std::vector<Value>& inputs) {
+  const DepthGuard guard(&depth_);
+  if (guard.too_deep()) return Unsupported("subgraphs are nested too deep");
+  if (body.input_size() != static_cast<int>(inputs.size())) {
+    return InvalidInput("the subgraph has ", body.input_size(), " inputs, expected ",
+                        static_cast<int64_t>(inputs.size()));
+  }
+  Scope inner;
+  inner.outer = &scope;
+  inner.opsets = scope.opsets;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    inner.Define(body.input(static_cast<int>(i)).name(), inputs[i]);
+  }
+  KILN_RETURN_IF_ERROR(ImportNodes(body.node(), inner));
   std::vector<Value> results;
-  for (const auto& output : copy.output()) {
-    Value* const value = scope.Find(output.name());
+  for (const auto& output : body.output()) {
+    Value* const value = inner.Find(output.name());
     if (value == nullptr) {
-      return InvalidInput("output '", Printable(output.name()), "' of the branch is not defined");
+      return InvalidInput("output '", Printable(output.name()), "' of the subgraph is not defined");
     }
-    if (!value->poisoned()) KILN_RETURN_IF_ERROR(ToOp(value).status());
+    if (!value->poisoned() && value->CheckTensor().ok()) {
+      KILN_RETURN_IF_ERROR(ToOp(value).status());
+    }
     results.push_back(*value);
   }
   return results;
@@ -341,9 +405,16 @@ Status GraphImporter::MakeOutputs(const GraphProto& graph, Scope& scope) {
     if (value == nullptr) {
       return InvalidInput("output '", Printable(output.name()), "' is not defined");
     }
-    if (value->poisoned()) continue;
+    if (value->poisoned() || value->kind == Value::Kind::kAbsent) continue;
     builder_.SetSources({Printable(output.name())});
     builder_.SetNameHint(output.name());
+    if (value->is_sequence()) {
+      for (size_t i = 0; i < value->elements.size(); ++i) {
+        builder_.graph()->AddOutput(ElementName(output.name(), static_cast<int64_t>(i)),
+                                    value->elements[i]);
+      }
+      continue;
+    }
     KILN_ASSIGN_OR_RETURN(Op* const op, ToOp(value));
     builder_.graph()->AddOutput(output.name(), op);
   }

@@ -1,5 +1,6 @@
 // GraphImporter: turns ONNX nodes into ops of a Kiln graph, in order, each by its operator's
-// handler. Functions that the model defines and If nodes with a known condition are inlined.
+// handler. Functions that the model defines and the bodies of control flow are inlined. Sequences
+// have a known length: they exist while importing only, as lists of ops.
 //
 // A node that fails does not stop the import: its results become poisoned, what depends on them is
 // passed over, and all failures are reported together.
@@ -22,22 +23,32 @@ namespace kiln::onnx_import {
 class Node;
 
 /// A named value of an ONNX graph: an op; or a tensor that becomes a parameter or constant when the
-/// first op reads it; or poisoned.
+/// first op reads it; or a sequence of tensors; or an optional that is absent (one that is there is
+/// what it holds); or poisoned.
 struct Value {
-  enum class Kind { kOp, kInitializer, kConstant, kPoisoned };
+  enum class Kind { kOp, kInitializer, kConstant, kSequence, kAbsent, kPoisoned };
   Kind kind = Kind::kPoisoned;
-  Op* op = nullptr;  ///< set from the start (kOp) or from the first use as an operand
-  Tensor tensor;     ///< of kInitializer and kConstant
-  std::string name;  ///< of kInitializer and kConstant
+  Op* op = nullptr;           ///< set from the start (kOp) or from the first use as an operand
+  Tensor tensor;              ///< of kInitializer and kConstant
+  std::string name;           ///< of kInitializer and kConstant
+  std::vector<Op*> elements;  ///< of kSequence
 
-  static Value FromOp(Op* op) { return {Kind::kOp, op, {}, {}}; }
+  static Value FromOp(Op* op) { return {Kind::kOp, op, {}, {}, {}}; }
+  static Value Sequence(std::vector<Op*> elements) {
+    return {Kind::kSequence, nullptr, {}, {}, std::move(elements)};
+  }
+  static Value Absent() { return {Kind::kAbsent, nullptr, {}, {}, {}}; }
   static Value Initializer(std::string name, Tensor tensor) {
-    return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name)};
+    return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name), {}};
   }
   static Value Constant(std::string name, Tensor tensor) {
-    return {Kind::kConstant, nullptr, std::move(tensor), std::move(name)};
+    return {Kind::kConstant, nullptr, std::move(tensor), std::move(name), {}};
   }
   bool poisoned() const { return kind == Kind::kPoisoned; }
+  bool is_sequence() const { return kind == Kind::kSequence; }
+  /// OK, or what it is instead of a tensor.
+  Status CheckTensor() const;
+  /// Of a tensor.
   const TensorType& type() const { return kind == Kind::kOp ? op->type() : tensor.type(); }
 };
 
@@ -79,15 +90,20 @@ class GraphImporter {
   /// Ops made from now on belong to `node`.
   void NameOps(const onnx::NodeProto& node);
 
-  /// Imports the body of an If branch; returns its results. A failure inside is recorded and the
-  /// result is poisoned.
-  StatusOr<std::vector<Value>> ImportBranch(const onnx::GraphProto& body, Scope& outer);
+  /// The scope of a node's subgraph, with its initializers, for ImportBody.
+  StatusOr<Scope> OpenBody(const onnx::GraphProto& body, Scope& outer);
+  /// Imports the subgraph for these inputs; returns its results. A failure inside is recorded and
+  /// the result is poisoned. A loop calls it once a step.
+  StatusOr<std::vector<Value>> ImportBody(const onnx::GraphProto& body, Scope& scope,
+                                          const std::vector<Value>& inputs);
 
  private:
   /// Shapes are given for inputs that exist.
   Status CheckInputOptions(const onnx::GraphProto& graph) const;
   Status MakeInputs(const onnx::GraphProto& graph, Scope& scope);
-  StatusOr<TensorType> InputType(const onnx::ValueInfoProto& input) const;
+  StatusOr<Value> MakeInput(const std::string& name, const onnx::TypeProto& type);
+  StatusOr<TensorType> InputType(const std::string& name,
+                                 const onnx::TypeProto::Tensor& tensor) const;
   Status MakeInitializers(onnx::GraphProto* graph, Scope& scope);
   /// Imports nodes in a good order; failures of single nodes go to problems_.
   Status ImportNodes(const Nodes& nodes, Scope& scope);

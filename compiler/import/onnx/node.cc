@@ -31,9 +31,18 @@ StatusOr<std::vector<Op*>> Node::operands() {
   return ops;
 }
 
+Value* Node::value(int i) { return scope_->Find(proto_.input(i)); }
+
+StatusOr<std::vector<Op*>> Node::Sequence(int i) {
+  if (!Has(i)) return InvalidInput("operand ", i, " is missing");
+  if (!value(i)->is_sequence()) return InvalidInput("operand ", i, " must be a sequence");
+  return value(i)->elements;
+}
+
 StatusOr<TensorType> Node::OperandType(int i) {
   if (!Has(i)) return InvalidInput("operand ", i, " is missing");
-  return scope_->Find(proto_.input(i))->type();
+  KILN_RETURN_IF_ERROR(value(i)->CheckTensor());
+  return value(i)->type();
 }
 
 StatusOr<Tensor> Node::Known(int i, const std::string& name) {
@@ -144,8 +153,14 @@ Status Node::Result(int i, const StatusOr<Op*>& value) {
   return OkStatus();
 }
 
-void Node::Poison(int i) {
-  if (Wants(i)) scope_->Define(proto_.output(i), Value());
+void Node::Define(int i, Value value) {
+  if (Wants(i)) scope_->Define(proto_.output(i), std::move(value));
+}
+
+void Node::Poison(int i) { Define(i, Value()); }
+
+void Node::PoisonAll() {
+  for (int i = 0; i < num_results(); ++i) Poison(i);
 }
 
 Status Node::ConstantResult(Tensor value) {

@@ -16,6 +16,7 @@ namespace kiln::onnx_import {
 
 class GraphImporter;
 struct Scope;
+struct Value;
 
 class Node {
  public:
@@ -35,6 +36,10 @@ class Node {
   StatusOr<Op*> operand(int i);
   /// All of them; each must be given.
   StatusOr<std::vector<Op*>> operands();
+  /// The operand, whatever its kind. It is given.
+  Value* value(int i);
+  /// The elements of the operand, a sequence.
+  StatusOr<std::vector<Op*>> Sequence(int i);
   /// The operand's type, without making it a value of the graph.
   StatusOr<TensorType> OperandType(int i);
   /// The value of operand `name`, which must be known when compiling; otherwise Unimplemented
@@ -77,8 +82,11 @@ class Node {
   /// Sets result `i`; OK when the op is.
   Status Result(int i, const StatusOr<Op*>& value);
   Status Result(const StatusOr<Op*>& value) { return Result(0, value); }
+  /// Sets result `i` to a value of any kind.
+  void Define(int i, Value value);
   /// Result `i` failed, and that has been reported.
   void Poison(int i);
+  void PoisonAll();
   /// Sets result 0 to a constant.
   Status ConstantResult(Tensor value);
 

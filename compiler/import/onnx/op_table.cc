@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "compiler/import/onnx/model.h"
+
 namespace kiln::onnx_import {
 
 namespace {
@@ -15,7 +17,7 @@ const OpTable& Table() {
     for (const auto family :
          {UnaryOps, BinaryOps, CastOps, ShapeOps, MovementOps, GatherOps, GeneratorOps, ReduceOps,
           ContractionOps, EinsumOps, PoolOps, NormalizationOps, ResizeOps, GridSampleOps,
-          QuantizationOps, RecurrentOps, LossOps}) {
+          QuantizationOps, RecurrentOps, LossOps, ControlOps, SequenceOps}) {
       for (OnnxOp& op : family()) {
         std::string name = op.name;
         ops->emplace(std::move(name), std::move(op));
@@ -50,6 +52,11 @@ AttributeSpec Since(int first, AttributeSpec spec) {
 AttributeSpec Until(int last, AttributeSpec spec) {
   spec.last = last;
   return spec;
+}
+
+std::string OperatorName(const onnx::NodeProto& node) {
+  const std::string domain = NormalDomain(node.domain());
+  return domain.empty() ? node.op_type() : domain + "." + node.op_type();
 }
 
 const OnnxOp* FindOnnxOp(std::string_view name) {

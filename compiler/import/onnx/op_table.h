@@ -44,7 +44,7 @@ AttributeSpec Since(int first, AttributeSpec spec);
 AttributeSpec Until(int last, AttributeSpec spec);
 
 struct OnnxOp {
-  std::string name;
+  std::string name;  ///< with the domain in front, if it is not ONNX's own: see OperatorName
   /// Builds the node's results. Preflight has checked the attributes' names and types and the
   /// number of operands and results; their values are the handler's to check.
   Status (*handler)(Node& node) = nullptr;
@@ -57,6 +57,9 @@ struct OnnxOp {
   int last = kLatestOpset;
   std::string limits;  ///< what is not supported, for the printed table
 };
+
+/// What the table calls a node's operator: "Conv", "ai.onnx.preview.training.Adam".
+std::string OperatorName(const onnx::NodeProto& node);
 
 /// nullptr when there is no such operator.
 const OnnxOp* FindOnnxOp(std::string_view name);
@@ -81,5 +84,7 @@ std::vector<OnnxOp> GridSampleOps();     // ops/grid_sample.cc
 std::vector<OnnxOp> QuantizationOps();   // ops/quantization.cc
 std::vector<OnnxOp> RecurrentOps();      // ops/recurrent.cc: RNN, GRU, LSTM
 std::vector<OnnxOp> LossOps();           // ops/loss.cc
+std::vector<OnnxOp> ControlOps();        // ops/control.cc: If, Loop, Scan
+std::vector<OnnxOp> SequenceOps();       // ops/sequence.cc: Sequence*, Optional*
 
 }  // namespace kiln::onnx_import

@@ -68,12 +68,15 @@ class Walk {
   }
 
   void Value(const onnx::ValueInfoProto& value) {
-    const auto& type = value.type();
-    if (type.value_case() == onnx::TypeProto::kTensorType) {
-      const int element = type.tensor_type().elem_type();
+    const onnx::TypeProto* type = &value.type();
+    if (type->has_optional_type()) type = &type->optional_type().elem_type();
+    if (type->has_sequence_type()) type = &type->sequence_type().elem_type();
+    if (type->has_tensor_type()) {
+      const int element = type->tensor_type().elem_type();
       if (element != 0) Report(Printable(value.name()), ToElementType(element).status());
-    } else if (type.value_case() != onnx::TypeProto::VALUE_NOT_SET) {
-      Report(Printable(value.name()), Unsupported("only tensors are supported as inputs"));
+    } else if (type->value_case() != onnx::TypeProto::VALUE_NOT_SET) {
+      Report(Printable(value.name()),
+             Unsupported("only tensors and sequences of them are supported as inputs"));
     }
   }
 
@@ -95,12 +98,16 @@ class Walk {
       return Function(*it->second, label);
     }
     const std::string domain = NormalDomain(node.domain());
-    if (!domain.empty()) {
-      return Report(label, Unsupported("operator ", Printable(domain), ".",
-                                       Printable(node.op_type()), " is not supported"));
+    if (!domain.empty() && FindOnnxOp(OperatorName(node)) == nullptr) {
+      return Report(label,
+                    Unsupported("operator ", Printable(OperatorName(node)), " is not supported"));
     }
-    const auto opset = opsets.find("");
-    if (opset == opsets.end()) return Report(label, InvalidInput("no ONNX opset is imported"));
+    const auto opset = opsets.find(domain);
+    if (opset == opsets.end()) {
+      return Report(label,
+                    InvalidInput("no opset of the domain ",
+                                 domain.empty() ? "of ONNX" : Printable(domain), " is imported"));
+    }
     Report(label, Operator(node, opset->second, label));
     for (const GraphProto* const body : Subgraphs(node)) {
       for (const NodeProto& inner : body->node()) pending_.push_back({&inner, &opsets});
@@ -119,7 +126,7 @@ class Walk {
 
   // Reports all of the node's bad attributes; returns the first other problem.
   Status Operator(const NodeProto& node, int64_t opset, const std::string& label) {
-    const OnnxOp* const op = FindOnnxOp(node.op_type());
+    const OnnxOp* const op = FindOnnxOp(OperatorName(node));
     if (op == nullptr) {
       return Unsupported("operator ", Printable(node.op_type()), " is not supported");
     }
