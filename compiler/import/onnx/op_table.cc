@@ -15,9 +15,11 @@ const OpTable& Table() {
   static const OpTable* const table = [] {
     auto* ops = new OpTable;
     for (const auto family :
-         {UnaryOps, BinaryOps, CastOps, ShapeOps, MovementOps, GatherOps, GeneratorOps, ReduceOps,
-          ContractionOps, EinsumOps, PoolOps, NormalizationOps, ResizeOps, GridSampleOps,
-          QuantizationOps, RecurrentOps, LossOps, ControlOps, SequenceOps}) {
+         {UnaryOps,     BinaryOps,        CastOps,     ShapeOps,       MovementOps,
+          GatherOps,    GeneratorOps,     ReduceOps,   ContractionOps, EinsumOps,
+          PoolOps,      NormalizationOps, ResizeOps,   GridSampleOps,  QuantizationOps,
+          RecurrentOps, LossOps,          ControlOps,  SequenceOps,    SignalOps,
+          RoiOps,       TextOps,          TrainingOps, DeterminantOps}) {
       for (OnnxOp& op : family()) {
         std::string name = op.name;
         ops->emplace(std::move(name), std::move(op));

@@ -86,5 +86,10 @@ std::vector<OnnxOp> RecurrentOps();      // ops/recurrent.cc: RNN, GRU, LSTM
 std::vector<OnnxOp> LossOps();           // ops/loss.cc
 std::vector<OnnxOp> ControlOps();        // ops/control.cc: If, Loop, Scan
 std::vector<OnnxOp> SequenceOps();       // ops/sequence.cc: Sequence*, Optional*
+std::vector<OnnxOp> SignalOps();         // ops/signal.cc: DFT, STFT, MelWeightMatrix
+std::vector<OnnxOp> RoiOps();            // ops/roi.cc: RoiAlign
+std::vector<OnnxOp> TextOps();           // ops/text.cc: TfIdfVectorizer
+std::vector<OnnxOp> DeterminantOps();    // ops/determinant.cc
+std::vector<OnnxOp> TrainingOps();       // ops/training.cc: Adagrad, Adam, Momentum
 
 }  // namespace kiln::onnx_import

@@ -269,6 +269,28 @@ TEST(OnnxOps, Einsum) {
   });
 }
 
+TEST(OnnxOps, Determinants) {
+  CheckAll({
+      // The first pivots are 0: rows are exchanged.
+      {"Det", 11, {F32({3, 3}, {0, 2, 1, 1, 0, 3, 4, 1, 0})}, {}, {F32({}, {25})}},
+      {"Det", 11, {F32({2, 2}, {1, 2, 2, 4})}, {}, {F32({}, {0})}},
+      {"Det", 11, {F32({2, 2}, {0, 0, 0, 0})}, {}, {F32({}, {0})}},
+      {"Det", 11, {F32({2, 1, 1}, {3, -2})}, {}, {F32({2}, {3, -2})}},
+  });
+}
+
+TEST(OnnxOps, FourierTransforms) {
+  const Tensor impulse = F32({1, 4, 1}, {0, 1, 0, 0});
+  const Tensor waves = F32({1, 4, 2}, {1, 0, 0, -1, -1, 0, 0, 1});
+  CheckAll({
+      {"DFT", 17, {impulse}, {}, {waves}},
+      {"DFT", 17, {impulse}, {OnnxInt("onesided", 1)}, {F32({1, 3, 2}, {1, 0, 0, -1, -1, 0})}},
+      {"DFT", 17, {waves}, {OnnxInt("inverse", 1)}, {F32({1, 4, 2}, {0, 0, 1, 0, 0, 0, 0, 0})}},
+      {"DFT", 20, {impulse}, {}, {waves}},
+      {"DFT", 17, {F32({1, 1, 1}, {5}), I64({2})}, {}, {F32({1, 2, 2}, {5, 0, 5, 0})}},
+  });
+}
+
 TEST(OnnxOps, RecurrentNetsStopAtTheEndOfASequence) {
   // An RNN that adds its input to its state: H = relu(X + H), for sequences of 2 and 1 steps.
   ModelBuilder b(14);

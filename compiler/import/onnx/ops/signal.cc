@@ -1,0 +1,238 @@
+// Signals: Fourier transforms as products with matrices of sines and cosines, and mel weights.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "compiler/import/foreign/build.h"
+#include "compiler/import/onnx/node.h"
+
+namespace kiln::onnx_import {
+
+namespace {
+
+constexpr int64_t kMaxLength = 2048;  // the matrices hold its square
+
+/// A complex value by its parts, of one shape; `im` is null where it is 0.
+struct Complex {
+  Op* re;
+  Op* im;
+};
+
+// cos or sin of the angles 2 pi i k / length, [length, bins].
+StatusOr<Op*> Waves(Builder& b, ElementType element, int64_t length, int64_t bins,
+                    double (*wave)(double), double scale) {
+  std::vector<double> values;
+  values.reserve(length * bins);
+  for (int64_t i = 0; i < length; ++i) {
+    for (int64_t k = 0; k < bins; ++k) {
+      const auto turns = static_cast<double>(i * k % length) / static_cast<double>(length);
+      values.push_back(scale * wave(2 * std::numbers::pi * turns));
+    }
+  }
+  return b.Constant(Tensor::FromDoubles(element, {length, bins}, values));
+}
+
+// The transform along the last dimension, of which `bins` results are wanted:
+// X_k = sum over i of x_i e^(-2 pi I i k / length); the inverse has +, and divides by length.
+StatusOr<Complex> Transform(Node& n, const Complex& x, int64_t bins, bool inverse) {
+  Builder& b = n.builder();
+  const int64_t length = x.re->shape().back();
+  if (length < 1 || length > kMaxLength) {
+    return Unsupported("transforms of ", length, " samples are not supported, only 1 to ",
+                       kMaxLength);
+  }
+  const double scale = inverse ? 1.0 / static_cast<double>(length) : 1.0;
+  const ElementType element = x.re->element();
+  const StatusOr<Op*> cosine = Waves(b, element, length, bins, std::cos, scale);
+  const StatusOr<Op*> sine = Waves(b, element, length, bins, std::sin, inverse ? scale : -scale);
+  const auto times = [&](Op* part, const StatusOr<Op*>& waves) {
+    return n.Make("matmul", {part, waves});
+  };
+  StatusOr<Op*> re = times(x.re, cosine), im = times(x.re, sine);
+  if (x.im != nullptr) {
+    re = b.Sub(re, times(x.im, sine));
+    im = b.Add(im, times(x.im, cosine));
+  }
+  KILN_RETURN_IF_ERROR(re.status());
+  KILN_RETURN_IF_ERROR(im.status());
+  return Complex{*re, *im};
+}
+
+// [.., 1 or 2] split into its parts.
+StatusOr<Complex> Parts(Builder& b, Op* x) {
+  const int64_t last = Rank(x) - 1;
+  if (last < 1 || x->shape()[last] < 1 || x->shape()[last] > 2) {
+    return InvalidInput("a signal must be [.., 1] or [.., 2], found ", x->type().ToString());
+  }
+  Complex parts{nullptr, nullptr};
+  KILN_ASSIGN_OR_RETURN(parts.re, SelectAxis(b, x, last, 0));
+  if (x->shape()[last] == 2) {
+    KILN_ASSIGN_OR_RETURN(parts.im, SelectAxis(b, x, last, 1));
+  }
+  return parts;
+}
+
+StatusOr<Op*> Join(Node& n, const Complex& x) {
+  Shape shape = x.re->shape();
+  shape.push_back(1);
+  const int64_t axis = Rank(x.re);
+  return n.Make("concat", {n.builder().Reshape(x.re, shape), n.builder().Reshape(x.im, shape)},
+                {{"axis", axis}});
+}
+
+// Swaps dimension `axis` and the last one.
+StatusOr<Op*> SwapLast(Builder& b, Op* x, int64_t axis) {
+  if (axis == Rank(x) - 1) return x;
+  std::vector<int64_t> order = AxesFrom(0, Rank(x));
+  std::swap(order[axis], order.back());
+  return b.Transpose(x, order);
+}
+
+// Cut or padded with zeros to `length` along the last dimension.
+StatusOr<Op*> Fit(Node& n, Op* x, int64_t length) {
+  const int64_t axis = Rank(x) - 1;
+  std::vector<int64_t> low(Rank(x), 0), high(Rank(x), 0);
+  high[axis] = length - x->shape()[axis];
+  if (high[axis] == 0) return x;
+  return n.Make("pad", {x}, {{"low", low}, {"high", high}});
+}
+
+Status Dft(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
+  int64_t axis = n.opset() < 20 ? n.Int("axis", 1) : -2;
+  if (n.opset() >= 20 && n.Has(2)) {
+    KILN_ASSIGN_OR_RETURN(axis, n.KnownInt(2, "axis"));
+  }
+  KILN_ASSIGN_OR_RETURN(axis, NormalAxis(axis, Rank(x)));
+  if (axis == Rank(x) - 1) return InvalidInput("the axis is that of the parts");
+  KILN_ASSIGN_OR_RETURN(Complex parts, Parts(b, x));
+  int64_t length = x->shape()[axis];
+  if (n.Has(1)) {
+    KILN_ASSIGN_OR_RETURN(length, n.KnownInt(1, "dft_length"));
+  }
+  const bool one_sided = n.Int("onesided") != 0, inverse = n.Int("inverse") != 0;
+  if (one_sided && inverse) return Unsupported("one-sided inverse transforms are not supported");
+  if (length < 1 || length > kMaxLength) {
+    return Unsupported("transforms of ", length, " samples are not supported, only 1 to ",
+                       kMaxLength);
+  }
+  for (Op** const part : {&parts.re, &parts.im}) {
+    if (*part == nullptr) continue;
+    KILN_ASSIGN_OR_RETURN(*part, SwapLast(b, *part, axis));
+    KILN_ASSIGN_OR_RETURN(*part, Fit(n, *part, length));
+  }
+  KILN_ASSIGN_OR_RETURN(parts, Transform(n, parts, one_sided ? length / 2 + 1 : length, inverse));
+  KILN_ASSIGN_OR_RETURN(parts.re, SwapLast(b, parts.re, axis));
+  KILN_ASSIGN_OR_RETURN(parts.im, SwapLast(b, parts.im, axis));
+  return n.Result(Join(n, parts));
+}
+
+// Transforms of windows of the signal [batch, samples, 1 or 2]: [batch, frames, bins, 2].
+Status Stft(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Op * signal, n.operand(0));
+  if (Rank(signal) == 2) {
+    KILN_ASSIGN_OR_RETURN(signal, b.Reshape(signal, {signal->shape()[0], signal->shape()[1], 1}));
+  }
+  if (Rank(signal) != 3) return InvalidInput("the signal is ", signal->type().ToString());
+  KILN_ASSIGN_OR_RETURN(const int64_t step, n.KnownInt(1, "frame_step"));
+  int64_t length = 0;
+  if (n.Has(3)) {
+    KILN_ASSIGN_OR_RETURN(length, n.KnownInt(3, "frame_length"));
+  } else if (n.Has(2)) {
+    KILN_ASSIGN_OR_RETURN(const TensorType window, n.OperandType(2));
+    length = window.count();
+  }
+  const int64_t samples = signal->shape()[1];
+  if (step < 1 || length < 1 || length > std::min(samples, kMaxLength)) {
+    return InvalidInput("frames of ", length, " samples every ", step, " in a signal of ", samples,
+                        "; a frame may have up to ", kMaxLength);
+  }
+  const int64_t frames = (samples - length) / step + 1;
+  std::vector<int64_t> at;
+  for (int64_t f = 0; f < frames; ++f) {
+    for (int64_t i = 0; i < length; ++i) at.push_back(f * step + i);
+  }
+  KILN_ASSIGN_OR_RETURN(Op* const positions,
+                        b.Constant(Tensor::FromInts(ElementType::kI64, {frames, length}, at)));
+  KILN_ASSIGN_OR_RETURN(Complex parts, Parts(b, signal));
+  for (Op** const part : {&parts.re, &parts.im}) {
+    if (*part == nullptr) continue;
+    KILN_ASSIGN_OR_RETURN(*part, n.Make("gather", {*part, positions}, {{"axis", int64_t{1}}}));
+    if (n.Has(2)) {
+      KILN_ASSIGN_OR_RETURN(*part, b.Mul(*part, n.operand(2)));
+    }
+  }
+  const bool one_sided = n.Int("onesided", 1) != 0;
+  KILN_ASSIGN_OR_RETURN(parts, Transform(n, parts, one_sided ? length / 2 + 1 : length, false));
+  return n.Result(Join(n, parts));
+}
+
+// [dft_length/2+1, mel bins]: triangles around points that are equally far apart in mel.
+Status MelWeightMatrix(Node& n) {
+  KILN_ASSIGN_OR_RETURN(const int64_t mel_bins, n.KnownInt(0, "num_mel_bins"));
+  KILN_ASSIGN_OR_RETURN(const int64_t length, n.KnownInt(1, "dft_length"));
+  KILN_ASSIGN_OR_RETURN(const int64_t rate, n.KnownInt(2, "sample_rate"));
+  KILN_ASSIGN_OR_RETURN(const double low, n.KnownDouble(3, "lower_edge_hertz"));
+  KILN_ASSIGN_OR_RETURN(const double high, n.KnownDouble(4, "upper_edge_hertz"));
+  KILN_ASSIGN_OR_RETURN(const ElementType element,
+                        n.TypeAttribute("output_datatype", ElementType::kF32));
+  const int64_t bins = length / 2 + 1;
+  if (mel_bins < 1 || mel_bins > kMaxLength || length < 1 || length > 64 * kMaxLength || rate < 1 ||
+      !(low >= 0) || !(high > low)) {
+    return InvalidInput("no mel weights for ", mel_bins, " bins, length ", length, ", rate ", rate,
+                        ", ", low, " to ", high, " Hz");
+  }
+  const auto mel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
+  const double first = mel(low);
+  const double step = (mel(high) - first) / static_cast<double>(mel_bins + 2);
+  std::vector<int64_t> edges;  // in bins of the spectrum
+  for (int64_t i = 0; i < mel_bins + 2; ++i) {
+    const double hertz = 700 * (std::pow(10, (first + static_cast<double>(i) * step) / 2595) - 1);
+    edges.push_back(static_cast<int64_t>(
+        std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate))));
+  }
+  if (edges.back() > bins) return InvalidInput("the upper edge lies beyond the spectrum");
+  std::vector<double> values(bins * mel_bins, 0);
+  for (int64_t i = 0; i < mel_bins; ++i) {
+    const int64_t left = edges[i], centre = edges[i + 1], right = edges[i + 2];
+    if (centre == left && centre < bins) values[centre * mel_bins + i] = 1;
+    for (int64_t k = left; centre > left && k <= centre && k < bins; ++k) {
+      values[k * mel_bins + i] = static_cast<double>(k - left) / static_cast<double>(centre - left);
+    }
+    for (int64_t k = centre; right > centre && k < right && k < bins; ++k) {
+      values[k * mel_bins + i] =
+          static_cast<double>(right - k) / static_cast<double>(right - centre);
+    }
+  }
+  return n.ConstantResult(Tensor::FromDoubles(element, {bins, mel_bins}, values));
+}
+
+}  // namespace
+
+std::vector<OnnxOp> SignalOps() {
+  std::vector<OnnxOp> ops;
+  const std::string samples = StrCat("up to ", kMaxLength, " samples");
+  ops.push_back({.name = "DFT",
+                 .handler = Dft,
+                 .operands = {1, 3},
+                 .attributes = {Until(19, Int("axis")), Int("inverse"), Int("onesided")},
+                 .first = 17,
+                 .limits = samples + "; no one-sided inverse"});
+  ops.push_back({.name = "STFT",
+                 .handler = Stft,
+                 .operands = {2, 4},
+                 .attributes = {Int("onesided")},
+                 .first = 17,
+                 .limits = samples + " a frame"});
+  ops.push_back({.name = "MelWeightMatrix",
+                 .handler = MelWeightMatrix,
+                 .operands = {5, 5},
+                 .attributes = {Int("output_datatype")},
+                 .first = 17,
+                 .limits = "known operands"});
+  return ops;
+}
+
+}  // namespace kiln::onnx_import
