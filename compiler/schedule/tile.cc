@@ -94,19 +94,30 @@ Tile ChooseTile(const Nest& nest, const Target& target) {
   if (!vector) return {};
   Tile tile;
   tile.lanes = lanes;
-  const int64_t vectors = vector->extent / lanes;
-  if (FindReduce(nest.value).defined() && vectors > 1 && vectors <= target.vector_registers / 2 &&
-      IsGuardedAlong(nest.value, vector.get())) {
-    // In a tile of the whole loop the ends stand at fixed places, and nothing is asked between
-    // them.
-    tile.loops.push_back({vector, vectors * lanes, true});
-    return tile;
-  }
-  if (FindReduce(nest.value).defined()) {
-    // Depthwise convolutions, pools: a few neighbours at once, to hide the latency of the chain.
+  const Expr reduce = FindReduce(nest.value);
+  if (reduce.defined()) {
+    const int64_t vectors = vector->extent / lanes;
+    const bool fits = vectors > 1 && vectors <= target.vector_registers / 2;
+    if (fits && IsGuardedAlong(nest.value, vector.get())) {
+      // In a tile of the whole loop the ends stand at fixed places, and between them nothing is
+      // asked.
+      tile.loops.push_back({vector, vectors * lanes, true});
+      return tile;
+    }
+    // Several independent chains at once hide the latency of one.
+    constexpr int64_t kChains = 4;
+    const bool is_product = reduce->args[0]->kind == ExprKind::kBinary;
+    if (vectors > 1 && !is_product) {
+      // Pools with neighbours among the lanes: whole runs of memory, one after the other.
+      const int64_t runs = (vectors + 2 * kChains - 1) / (2 * kChains);
+      tile.loops.push_back({vector, (vectors + runs - 1) / runs * lanes, true});
+      return tile;
+    }
+    // Depthwise convolutions, pools: neighbours share what they read.
     const Var neighbour = LongestLoop(nest, [&](const Var& var) { return var != vector; });
-    if (neighbour)
-      tile.loops.push_back({neighbour, std::min<int64_t>(neighbour->extent, 4), false});
+    if (neighbour) {
+      tile.loops.push_back({neighbour, std::min<int64_t>(neighbour->extent, kChains), false});
+    }
   }
   tile.loops.push_back({vector, lanes, true});
   return tile;
