@@ -24,11 +24,15 @@ Status Identity(Node& n) {
   return OkStatus();
 }
 
-// In inference dropout passes its operand on; its mask says that everything was kept. The mask has
-// the operand's type before opset 10.
-Status PassOn(Node& n) {
+// Dropout passes its operand on until the model is trained; its mask says that everything was kept.
+// The mask has the operand's type before opset 10.
+Status Drop(Node& n, double ratio) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
-  KILN_RETURN_IF_ERROR(n.Result(0, x));
+  if (!(ratio >= 0 && ratio <= 1)) return InvalidInput("the ratio is ", ratio);
+  // What is dropped whole cannot be made up for, and is nothing to train with.
+  const bool drops = ratio > 0 && ratio < 1 && IsFloat(x->element());
+  const StatusOr<Op*> y = drops ? n.Make("dropout", {x}, {{"ratio", ratio}}) : x;
+  KILN_RETURN_IF_ERROR(n.Result(0, y));
   if (!n.Wants(1)) return OkStatus();
   const ElementType type = n.opset() < 10 ? x->element() : ElementType::kBool;
   return n.Result(1, n.builder().Broadcast(n.builder().Scalar(type, 1.0), x->shape()));
@@ -39,15 +43,21 @@ Status Dropout(Node& n) {
   if (n.opset() < 7 && n.Int("is_test") == 0) {
     return Unsupported("Dropout in training mode is not supported");
   }
-  if (n.opset() < 12 || !n.Has(2)) return PassOn(n);
-  KILN_ASSIGN_OR_RETURN(const double training, n.KnownDouble(2, "training_mode"));
-  if (training == 0) return PassOn(n);
+  if (n.opset() < 12) return Drop(n, n.Float("ratio", 0.5));
   double ratio = 0.5;
+  if (n.Has(1)) {
+    const StatusOr<double> known = n.KnownDouble(1, "ratio");
+    // Whatever it is, inference does not depend on it.
+    ratio = known.ok() ? *known : 0;
+  }
+  if (!n.Has(2)) return Drop(n, ratio);
+  KILN_ASSIGN_OR_RETURN(const double training, n.KnownDouble(2, "training_mode"));
+  if (training == 0) return Drop(n, ratio);
   if (n.Has(1)) {
     KILN_ASSIGN_OR_RETURN(ratio, n.KnownDouble(1, "ratio"));
   }
   if (ratio != 0) return Unsupported("Dropout in training mode is not supported");
-  return PassOn(n);
+  return Drop(n, 0);
 }
 
 }  // namespace
