@@ -252,6 +252,18 @@ HostTensor WidenBFloat16(const HostTensor& tensor) {
 
 }  // namespace
 
+namespace {
+
+HostTensor ToTensor(const Header& header, std::vector<char> bytes) {
+  if (header.fortran_order) bytes = FromFortranOrder(header, bytes);
+  if (header.dtype == KILN_BOOL) {
+    for (char& value : bytes) value = value != 0;
+  }
+  return HostTensor{header.dtype, header.shape, std::move(bytes)};
+}
+
+}  // namespace
+
 absl::StatusOr<HostTensor> ReadNpy(const std::string& path) {
   const absl::StatusOr<InputFile> file = InputFile::Open(path);
   if (!file.ok()) return file.status();
@@ -267,11 +279,15 @@ absl::StatusOr<HostTensor> ReadNpy(const std::string& path) {
   absl::StatusOr<std::vector<char>> bytes =
       file->Read(header->data_offset, file->size() - header->data_offset);
   if (!bytes.ok()) return bytes.status();
-  if (header->fortran_order) *bytes = FromFortranOrder(*header, *bytes);
-  if (header->dtype == KILN_BOOL) {
-    for (char& value : *bytes) value = value != 0;
-  }
-  return HostTensor{header->dtype, header->shape, std::move(*bytes)};
+  return ToTensor(*header, *std::move(bytes));
+}
+
+absl::StatusOr<HostTensor> ParseNpy(std::vector<char> file) {
+  const absl::StatusOr<Header> header = ParseStart(
+      std::string_view(file.data(), std::min(file.size(), kMaxHeader + 12)), file.size());
+  if (!header.ok()) return header.status();
+  file.erase(file.begin(), file.begin() + static_cast<ptrdiff_t>(header->data_offset));
+  return ToTensor(*header, std::move(file));
 }
 
 absl::Status WriteNpy(const std::string& path, const HostTensor& tensor) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,6 +19,9 @@ namespace kiln {
 /// are 0 or 1. Errors begin with the path; what numpy can store and Kiln cannot read (big-endian
 /// data, objects, structures, strings, complex numbers) is refused by name.
 absl::StatusOr<HostTensor> ReadNpy(const std::string& path);
+
+/// The same for a file in memory, a member of an archive for instance. Errors do not name it.
+absl::StatusOr<HostTensor> ParseNpy(std::vector<char> file);
 
 /// Writes `tensor` in version 1, atomically (see WriteFile). numpy has no bf16: such a tensor is
 /// written as f32, which holds every bf16 exactly.

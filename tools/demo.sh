@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a neural network running as native code, and what happens in between:
 # installs what is missing, builds Kiln, makes a small ResNet with BatchNormalization, shows its IR before
-# and after a fusion, runs it just in time, compiles it to a shared library and runs that from C. The
+# and after a fusion, runs it just in time, compiles it to a shared library and runs that from C; then
+# trains LeNet, and classifies pictures from C with what it has learned. The
 # last line says whether all answers are the same. What it makes lies in build/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,6 +60,23 @@ cases=/usr/share/libonnx-testdata/data/pytorch-converted
 if [ -d $cases ]; then
   step "Models that PyTorch exported, with PyTorch's answers (Debian's libonnx-testdata)"
   run $kiln check $cases/test_Conv2d_depthwise_padded $cases/test_BatchNorm2d_eval $cases/test_Linear
+fi
+
+data=/usr/share/datasets/fashion-mnist
+if [ -d $data ]; then
+  step "LeNet learns Fashion-MNIST (Debian's dataset-fashion-mnist) for an epoch"
+  rm -rf $demo/lenet
+  run $kiln train examples/training/lenet.prototxt --data idx:$data --epochs 1 --lr 0.02 \
+    --snapshot-dir $demo/lenet
+  echo "its curves: $demo/lenet/curve.svg, and with all else: $demo/lenet/report.html"
+
+  step 'The trained model as a library, and pictures that it has not seen, classified from C'
+  run $kiln compile $demo/lenet/model.onnx --batch 1 -o $demo/liblenet.so
+  for number in 0 1 2 3 4 5; do
+    label=$(examples/training/test_picture.py $data $number $demo/picture.bin)
+    echo "picture $number, of class $label: $($demo/run_library $demo/liblenet.so $demo/picture.bin |
+      tail -n 1)"
+  done
 fi
 
 step 'Are the answers the same?'

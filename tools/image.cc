@@ -136,7 +136,9 @@ HostTensor ToTensor(const FloatImage& image, const ImageOptions& options) {
   return tensor;
 }
 
-absl::StatusOr<HostTensor> Convert(std::span<const char> file, const ImageOptions& options) {
+}  // namespace
+
+absl::StatusOr<HostTensor> DecodeToTensor(std::span<const char> file, const ImageOptions& options) {
   if (options.resize < 0 || options.crop < 0 ||
       std::find(options.std.begin(), options.std.end(), 0.0f) != options.std.end()) {
     return absl::InvalidArgumentError("picture options: a negative size or a std of 0");
@@ -149,12 +151,10 @@ absl::StatusOr<HostTensor> Convert(std::span<const char> file, const ImageOption
   return ToTensor(*image, options);
 }
 
-}  // namespace
-
 absl::StatusOr<HostTensor> LoadImage(const std::string& path, const ImageOptions& options) {
   const absl::StatusOr<std::vector<char>> file = ReadFile(path, kMaxFileBytes);
   if (!file.ok()) return file.status();
-  absl::StatusOr<HostTensor> tensor = Convert(*file, options);
+  absl::StatusOr<HostTensor> tensor = DecodeToTensor(*file, options);
   if (tensor.ok()) return tensor;
   return absl::Status(tensor.status().code(), absl::StrCat(path, ": ", tensor.status().message()));
 }

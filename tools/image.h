@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -29,5 +30,8 @@ struct ImageOptions {
 /// The picture at `path` as f32[1,3,H,W], or [1,1,H,W] if grey. Errors begin with the path: neither
 /// PNG nor JPEG, damaged, more than 64 megapixels, a CMYK JPEG, a crop larger than the picture.
 absl::StatusOr<HostTensor> LoadImage(const std::string& path, const ImageOptions& options);
+
+/// The same for a file in memory. Errors do not name it.
+absl::StatusOr<HostTensor> DecodeToTensor(std::span<const char> file, const ImageOptions& options);
 
 }  // namespace kiln

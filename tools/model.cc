@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compiler/codegen/target_info.h"
+#include "compiler/export/onnx/onnx_export.h"
 #include "compiler/import/import.h"
 #include "compiler/import/kiln/native.h"
 #include "compiler/jit/object_cache.h"
@@ -71,6 +72,8 @@ StatusOr<std::unique_ptr<Module>> Import(const ModelOptions& options) {
   import.format = options.format;
   import.batch = options.batch;
   import.param_seed = options.param_seed;
+  import.training = options.training;
+  import.item_shape = options.item_shape;
   for (const std::string& text : options.shapes) {
     std::string name;
     Shape shape;
@@ -267,6 +270,7 @@ Status SaveModule(const Module& module, const std::string& path) {
   const auto status = std::filesystem::status(path, error);
   const bool device = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
   if (device) return WriteText(path, Print(module));
+  if (path.ends_with(".onnx")) return SaveOnnx(module, path);
   return path.ends_with(".kiln") ? SaveNative(module, path, {}) : SaveKir(module, path);
 }
 

@@ -20,6 +20,8 @@ struct ModelOptions {
   std::optional<int64_t> batch;
   std::vector<std::string> shapes;  ///< NAME=1x3x224x224
   std::optional<uint64_t> param_seed;
+  bool training = false;            ///< see ImportOptions
+  std::optional<Shape> item_shape;  ///< see ImportOptions
 };
 
 /// Declares MODEL and the options that belong to it.
@@ -66,8 +68,9 @@ std::string CheckPassName(const std::string& text);
 /// What passes print goes to stdout.
 StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globals& globals);
 
-/// Writes the module to `path`: text, with its large tensors in a side file beside it, or all in
-/// one native file where the name ends in ".kiln"; to a device, the text alone.
+/// Writes the module to `path`: text, with its large tensors in a side file beside it; all in one
+/// native file where the name ends in ".kiln"; its function "forward" as an ONNX model where it
+/// ends in ".onnx"; to a device, the text alone.
 Status SaveModule(const Module& module, const std::string& path);
 
 /// The function called `name`; an error lists those there are.

@@ -6,7 +6,10 @@
 #include <csignal>
 #include <optional>
 
+#include "compiler/export/onnx/onnx_export.h"
+#include "compiler/import/onnx/onnx_import.h"
 #include "runtime/threads/thread_pool.h"
+#include "runtime/train/report.h"
 
 namespace kiln {
 
@@ -36,16 +39,23 @@ class Observer : public RunObserver {
   }
 
   void OnRow(const RunState& state, const Evaluation* test) override {
+    const HistoryRow& row = state.history.back();
+    if (options_.display > 0 && !std::isnan(row.loss)) {
+      progress_.Hide();
+      Note(globals_, StrCat("step ", row.step, ", loss ", Format("%.6g", state.smoothed_loss),
+                            ", rate ", Format("%.6g", row.rate)));
+    }
     if (test == nullptr || globals_.json) return;
     progress_.Hide();
-    const HistoryRow& row = state.history.back();
-    std::string line =
-        StrCat("step ", row.step, " epoch=", Format("%.2f", row.epoch),
-               " loss=", Format("%.4f", row.loss), " rate=", Format("%.6g", row.rate));
-    line += AccuracyText(*test, "test_");
-    PrintOut(StrCat(line, " test_loss=", Format("%.4f", test->loss),
-                    " items_per_second=", Format("%.0f", row.items_per_second), "\n"));
-    if (!FlushOutput().ok()) return;
+    std::string line = StrCat("step ", row.step, " epoch=", Format("%.2f", row.epoch));
+    if (!std::isnan(row.loss)) line += StrCat(" loss=", Format("%.4f", row.loss));
+    line += StrCat(" rate=", Format("%.6g", row.rate), AccuracyText(*test, "test_"),
+                   " test_loss=", Format("%.4f", test->loss));
+    if (!std::isnan(row.items_per_second)) {
+      line += StrCat(" items_per_second=", Format("%.0f", row.items_per_second));
+    }
+    PrintOut(line + "\n");
+    std::fflush(stdout);
   }
 
   void OnSnapshot(const RunState& state) override {
@@ -144,16 +154,81 @@ int64_t StepItems(const Module& training, const TrainOptions& options) {
   return std::max<int64_t>(batch, 1) * options.solver.iter_size;
 }
 
+std::vector<std::pair<std::string, std::string>> Configuration(const RunResult& result,
+                                                               const DatasetSplit& data,
+                                                               const TrainOptions& options) {
+  const RunState& state = result.state;
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"model", options.model.model},
+      {"data", options.data.data},
+      {"items to train with", StrCat(data.train.size())},
+      {"items to test with", StrCat(data.test.size())},
+      {"items to a step", StrCat(state.step_items)},
+      {"seed", StrCat(state.seed)},
+      {"optimizer", options.optimizer},
+      {"learning rate", StrCat(options.policy, ", ", FormatDouble(options.rate.base))},
+      {"momentum", FormatDouble(options.solver.momentum)},
+      {"weight decay", FormatDouble(options.solver.weight_decay)},
+      {"scale", Format("%.6g", options.transform.scale)},
+  };
+  if (!options.solver_file.empty()) rows.emplace_back("solver", options.solver_file);
+  if (options.transform.crop > 0) rows.emplace_back("crop", StrCat(options.transform.crop));
+  if (options.transform.mirror) rows.emplace_back("mirror", "yes");
+  return rows;
+}
+
+/// The model as ONNX, for any batch where it can be: read back to see that it can.
+Status SaveAsOnnx(const Module& model, const std::string& path) {
+  OnnxExportOptions open{.open_batch = true};
+  StatusOr<onnx::ModelProto> proto = ExportOnnx(model, open);
+  KILN_RETURN_IF_ERROR(Annotate(proto.status(), path));
+  ImportOptions other;
+  constexpr int64_t kOtherBatch = 3;
+  other.batch = kOtherBatch;
+  open.open_batch = ImportOnnx(*std::move(proto), "", other).ok();
+  return SaveOnnx(model, path, open);
+}
+
+/// What is left in the run's folder: curves, the report, the trained model.
+Status WriteResults(const Module& model, const RunResult& result, const DatasetSplit& data,
+                    const TrainOptions& options, const Globals& globals) {
+  if (!options.output.empty()) {
+    KILN_RETURN_IF_ERROR(options.output.ends_with(".onnx") ? SaveAsOnnx(model, options.output)
+                                                           : SaveModule(model, options.output));
+  }
+  const std::string& folder = options.run.folder;
+  if (folder.empty()) return OkStatus();
+  KILN_RETURN_IF_ERROR(WriteText(folder + "/curve.svg", HistorySvg(result.state.history)));
+  KILN_RETURN_IF_ERROR(WriteText(folder + "/report.html",
+                                 ReportHtml({.title = StrCat("Training of ", model.name),
+                                             .configuration = Configuration(result, data, options),
+                                             .state = &result.state,
+                                             .test = &result.test,
+                                             .class_names = data.train.class_names})));
+  KILN_RETURN_IF_ERROR(SaveModule(model, folder + "/model.kiln"));
+  const Status onnx = SaveAsOnnx(model, folder + "/model.onnx");
+  // Not everything that can be trained can be said in ONNX.
+  if (absl::IsUnimplemented(onnx)) {
+    Note(globals, StrCat("no model.onnx: ", Message(onnx)));
+    return OkStatus();
+  }
+  return onnx;
+}
+
 Status Train(TrainOptions options, const Globals& globals) {
+  KILN_RETURN_IF_ERROR(ApplySolver(options));
   options.solver.kind = *ParseSolverKind(options.optimizer);
   options.rate.kind = *ParseRateKind(options.policy);
-  options.dataset.seed = options.run.seed;
+  options.data.split.seed = options.run.seed;
   KILN_RETURN_IF_ERROR(Check(options.solver));
   KILN_ASSIGN_OR_RETURN(CompileOptions compile, ToCompileOptions(options.compile, globals));
-  KILN_ASSIGN_OR_RETURN(const DatasetSplit data, LoadDataset(options.data, options.dataset));
+  KILN_ASSIGN_OR_RETURN(const DatasetSplit data, LoadData(options.data));
   const std::string path = ModelFile(options.model);
-  KILN_ASSIGN_OR_RETURN(const auto model, LoadModel(options.model, globals));
-  KILN_ASSIGN_OR_RETURN(const auto training, InFile(path, MakeTrainingModule(*model, options)));
+  KILN_ASSIGN_OR_RETURN(const TrainModel loaded, LoadTrainModel(options, data.train, globals));
+  const auto& [model, training, test] = loaded;
+  if (data.train.pixels && !options.given.contains("--scale")) {
+    options.transform.scale = 1.0f / 255;
+  }
   FillIn(options, StepItems(*training, options), data.train.size());
   KILN_RETURN_IF_ERROR(Check(options.rate));
   Note(globals, StrCat("compiling for ", compile.target.cpu));
@@ -167,6 +242,7 @@ Status Train(TrainOptions options, const Globals& globals) {
                                        .rate = options.rate,
                                        .seed = options.run.seed,
                                        .iter_size = options.solver.iter_size,
+                                       .test = test,
                                        .yes = YesThreshold(*model, options)};
   KILN_ASSIGN_OR_RETURN(
       const auto trainer,
@@ -186,10 +262,10 @@ Status Train(TrainOptions options, const Globals& globals) {
   if (result->end == RunResult::End::kStoppedEarly) {
     Note(globals, StrCat("stopped early: no better test since step ", result->state.best_step));
   }
-  PrintResult(*result, globals);
   StoreParameters(*model, executable->library(), trainer->parameters().data());
-  if (options.output.empty()) return OkStatus();
-  return SaveModule(*model, options.output);
+  KILN_RETURN_IF_ERROR(WriteResults(*model, *result, data, options, globals));
+  PrintResult(*result, globals);
+  return OkStatus();
 }
 
 template <typename Kinds>
@@ -256,14 +332,30 @@ void AddRunOptions(CLI::App& app, TrainOptions& options) {
 }
 
 void AddDataOptions(CLI::App& app, TrainOptions& options) {
-  app.add_option("--data", options.data, "The data set: idx:FOLDER (MNIST's files)")
+  const std::string kinds =
+      "idx:DIR (MNIST's files), cifar10:DIR, npz:FILE, csv:FILE, images:DIR (a folder a class), "
+      "lmdb:DIR (Caffe's)";
+  app.add_option("--data", options.data.data, "The data set: " + kinds)
       ->required()
       ->type_name("KIND:PATH");
+  app.add_option("--test-data", options.data.test, "Another one, to test with")
+      ->type_name("KIND:PATH");
+  app.add_option("--hold-out", options.data.split.held_out,
+                 "The part to test with where there is nothing else; 0: all of it [0.1]")
+      ->check(CLI::Range(0.0, 0.99));
+  app.add_option("--targets", options.data.split.targets,
+                 "Of csv: the last N columns are numbers to be met, not labels")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  app.add_option("--resize", options.data.resize, "Make pictures squares of this side")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--grey", options.data.grey, "Pictures have one channel");
   app.add_option("--mean", options.transform.mean,
                  "Subtracted from the numbers of an item (pixels are 0 to 255): one, or one a "
                  "channel [0]")
       ->delimiter(',');
-  app.add_option("--scale", options.transform.scale, "What they are multiplied by then [1/255]");
+  app.add_option("--scale", options.transform.scale,
+                 "What they are multiplied by then [1/255 for pixels, 1 for other numbers]");
   app.add_option("--crop", options.transform.crop,
                  "Take squares of this side, anywhere while training and from the centre in tests")
       ->check(CLI::PositiveNumber);
@@ -285,11 +377,18 @@ void AddTrainCommand(CLI::App& app, const Globals& globals, Action& action) {
   AddDataOptions(*command, *options);
   command->add_option("--loss", options->loss, "The loss, where the model does not end in one")
       ->check(CLI::IsMember(LossNames()));
+  command
+      ->add_option("--solver", options->solver_file,
+                   "Train as this solver.prototxt of Caffe says, but for what other options say")
+      ->type_name("FILE");
   AddRunOptions(*command, *options);
   command->add_option("-o,--output", options->output, "Write the trained model")->type_name("FILE");
   AddSolverOptions(*command, *options);
   AddCompileFlags(*command, options->compile);
-  command->callback([options, &globals, &action] {
+  command->callback([options, command, &globals, &action] {
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->count() > 0) options->given.insert(option->get_name());
+    }
     action = [=, &globals] { return Train(*options, globals); };
   });
 }

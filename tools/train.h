@@ -2,25 +2,29 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "passes/training/train_step.h"
-#include "runtime/train/dataset_files.h"
 #include "runtime/train/run.h"
 #include "tools/model.h"
+#include "tools/train_data.h"
 
 namespace kiln {
 
 struct TrainOptions {
   ModelOptions model;
   CompileFlags compile;
-  std::string data;
+  DataOptions data;
   std::string loss = "softmax-cross-entropy";
   std::string output;
   double epochs = 10;
-  Transform transform{.mean = {0}, .scale = 1.0f / 255};
-  DatasetOptions dataset;
+  Transform transform;
+  std::string solver_file;
+  std::string test_net;         ///< of the solver; empty: the model in its phase TEST
+  int64_t display = 0;          ///< steps between lines of the loss
+  std::set<std::string> given;  ///< options that the command line has
   std::string optimizer = "sgd";
   SolverOptions solver;
   std::string policy = "fixed";
@@ -31,10 +35,21 @@ struct TrainOptions {
 /// "softmax-cross-entropy", "mse", ...: the losses that --loss adds.
 std::vector<std::string> LossNames();
 
-/// The module to compile: the functions `loss` and `train_step` made from `model`'s `forward`, and
-/// nothing else.
-StatusOr<std::unique_ptr<Module>> MakeTrainingModule(const Module& model,
-                                                     const TrainOptions& options);
+/// The model in its two forms.
+struct TrainModel {
+  std::unique_ptr<Module> model;     ///< as it is used, and saved
+  std::unique_ptr<Module> training;  ///< what is compiled: train_step, the function to test with
+  std::string test = "loss";         ///< that function's name
+};
+
+/// Reads the model, in both its phases where it has such, and makes the functions of training. A
+/// model without weights gets its fillers'. What a Caffe net says of transformations, multipliers
+/// and statistics goes into `options` where the command line does not say otherwise.
+StatusOr<TrainModel> LoadTrainModel(TrainOptions& options, const Dataset& data,
+                                    const Globals& globals);
+
+/// Takes over what the file --solver says, but for what the command line says itself.
+Status ApplySolver(TrainOptions& options);
 
 /// From where on a model's single score says "the second of two classes".
 float YesThreshold(const Module& model, const TrainOptions& options);

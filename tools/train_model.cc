@@ -1,7 +1,9 @@
 // The model of `kiln train`: its training functions, its parameters.
 #include <algorithm>
-#include <cstring>
+#include <filesystem>
+#include <functional>
 
+#include "compiler/import/caffe/solver.h"
 #include "ir/graph/builder.h"
 #include "tools/train.h"
 
@@ -33,6 +35,127 @@ const LossKind& FindLoss(const std::string& name) {
   return *std::ranges::find_if(LossKinds(), [&](const auto& kind) { return kind.name == name; });
 }
 
+/// "NAME=NUMBER,...", as an importer leaves it.
+Status ForEachEntry(const Module& module, const char* key,
+                    const std::function<Status(const std::string&, const std::string&)>& use) {
+  const auto it = module.metadata.find(key);
+  if (it == module.metadata.end()) return OkStatus();
+  for (const std::string& entry : StrSplit(it->second, ',')) {
+    const size_t equals = entry.rfind('=');
+    if (equals == entry.npos) return InvalidInput(key, ": expected NAME=NUMBER, found ", entry);
+    KILN_RETURN_IF_ERROR(use(entry.substr(0, equals), entry.substr(equals + 1)));
+  }
+  return OkStatus();
+}
+
+StatusOr<double> ToNumber(const std::string& text) {
+  double value;
+  if (!ParseDouble(text, &value)) return InvalidInput("expected a number, found ", Quote(text));
+  return value;
+}
+
+/// The file that a Caffe file names: by its path, or by its name beside the solver or the model.
+StatusOr<std::string> FindFile(const std::string& path, const std::string& beside) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(beside).parent_path();
+  for (const fs::path& candidate :
+       {fs::path(path), folder / path, folder / fs::path(path).filename()}) {
+    std::error_code error;
+    if (fs::exists(candidate, error)) return candidate.string();
+  }
+  return InvalidInput(beside, ": names the file ", Quote(path), ", which is not there");
+}
+
+Status ApplyTransform(const Module& module, TrainOptions& options) {
+  Transform& transform = options.transform;
+  if (!module.metadata.contains("transform")) return OkStatus();
+  const auto given = [&](const char* name) { return options.given.contains(name); };
+  KILN_RETURN_IF_ERROR(ForEachEntry(
+      module, "transform", [&](const std::string& name, const std::string& text) -> Status {
+        if (name == "mean") {
+          if (given("--mean")) return OkStatus();
+          transform.mean.clear();
+          for (const std::string& part : StrSplit(text, '+')) {
+            KILN_ASSIGN_OR_RETURN(const double value, ToNumber(part));
+            transform.mean.push_back(static_cast<float>(value));
+          }
+          return OkStatus();
+        }
+        KILN_ASSIGN_OR_RETURN(const double value, ToNumber(text));
+        if (name == "scale" && !given("--scale")) {
+          transform.scale = static_cast<float>(value);
+          options.given.insert("--scale");
+        }
+        if (name == "mirror" && !given("--mirror")) transform.mirror = value != 0;
+        if (name == "crop" && !given("--crop")) transform.crop = static_cast<int64_t>(value);
+        return OkStatus();
+      }));
+  const auto mean_file = module.metadata.find("mean_file");
+  if (mean_file == module.metadata.end() || given("--mean")) return OkStatus();
+  KILN_ASSIGN_OR_RETURN(const std::string path,
+                        FindFile(mean_file->second, ModelFile(options.model)));
+  KILN_ASSIGN_OR_RETURN(transform.mean, ReadCaffeMean(path));
+  return OkStatus();
+}
+
+Status ApplyMetadata(const Module& module, TrainOptions& options) {
+  KILN_RETURN_IF_ERROR(ApplyTransform(module, options));
+  const auto multiply = [&](const char* key, double Multipliers::* which) {
+    return ForEachEntry(module, key,
+                        [&](const std::string& name, const std::string& text) -> Status {
+                          KILN_ASSIGN_OR_RETURN(const double value, ToNumber(text));
+                          options.solver.multipliers[name].*which = value;
+                          return OkStatus();
+                        });
+  };
+  KILN_RETURN_IF_ERROR(multiply("rate_multipliers", &Multipliers::rate));
+  return multiply("decay_multipliers", &Multipliers::decay);
+}
+
+TrainingModeOptions ModeOf(const Module& module) {
+  TrainingModeOptions mode;
+  const auto momentum = module.metadata.find("statistics_momentum");
+  if (momentum == module.metadata.end()) return mode;
+  double value;
+  if (ParseDouble(momentum->second, &value)) mode.statistics_momentum = value;
+  mode.weigh_by_steps = true;
+  return mode;
+}
+
+/// `train_step`, what goes with it, and the function to test with: that of `test` where it is
+/// given, otherwise `loss`; and nothing else.
+Status AddFunctions(Module& module, const Module* test, const TrainOptions& options,
+                    std::string& test_name) {
+  if (module.FindFunction(kLoss) == nullptr) {
+    if (EndsInLoss(module) && !options.given.contains("--loss")) {
+      KILN_RETURN_IF_ERROR(AddOwnLoss(module));
+    } else {
+      const LossKind& loss = FindLoss(options.loss);
+      KILN_RETURN_IF_ERROR(AddLoss(module, {{.kind = loss.op, .attributes = loss.attributes}}));
+      test = nullptr;
+    }
+  }
+  KILN_RETURN_IF_ERROR(AddTrainStep(module, {.solver = options.solver, .mode = ModeOf(module)}));
+  std::vector<std::string> functions = {kTrainStep};
+  if (options.solver.iter_size > 1) functions.emplace_back(kAccumulate);
+  if (test == nullptr) {
+    functions.emplace_back(kLoss);
+  } else {
+    test_name = "test";
+    const std::unique_ptr<Module> with_loss = test->Clone();
+    if (EndsInLoss(*with_loss)) KILN_RETURN_IF_ERROR(AddOwnLoss(*with_loss));
+    const Graph* function = with_loss->FindFunction(kLoss);
+    if (function == nullptr) function = with_loss->FindFunction(kForward);
+    for (const auto& op : function->ops()) {
+      if (!op->Is("parameter") || module.FindParameter(op->String("name")) != nullptr) continue;
+      module.SetParameter(*with_loss->FindParameter(op->String("name")));
+    }
+    CloneFunction(*function, module, test_name);
+    functions.push_back(test_name);
+  }
+  return SelectFunctions(module, functions);
+}
+
 double Bytes(const Parameter& parameter) {
   return static_cast<double>(parameter.value.type().bytes());
 }
@@ -45,18 +168,87 @@ std::vector<std::string> LossNames() {
   return names;
 }
 
-StatusOr<std::unique_ptr<Module>> MakeTrainingModule(const Module& model,
-                                                     const TrainOptions& options) {
-  std::unique_ptr<Module> module = model.Clone();
-  if (module->FindFunction(kLoss) == nullptr) {
-    const LossKind& loss = FindLoss(options.loss);
-    KILN_RETURN_IF_ERROR(AddLoss(*module, {{.kind = loss.op, .attributes = loss.attributes}}));
+StatusOr<TrainModel> LoadTrainModel(TrainOptions& options, const Dataset& data,
+                                    const Globals& globals) {
+  TrainModel result;
+  ModelOptions source = options.model;
+  if (!source.param_seed) source.param_seed = options.run.seed;
+  source.item_shape = data.item_shape;
+  KILN_ASSIGN_OR_RETURN(result.model, LoadModel(source, globals));
+  const bool phases =
+      result.model->metadata.contains("format") && result.model->metadata.at("format") == "caffe";
+  const std::string path = ModelFile(source);
+  if (!phases) {
+    result.training = result.model->Clone();
+  } else {
+    Globals quiet = globals;
+    quiet.quiet = true;
+    source.training = true;
+    KILN_ASSIGN_OR_RETURN(result.training, LoadModel(source, quiet));
+    KILN_RETURN_IF_ERROR(InFile(path, ApplyMetadata(*result.training, options)));
   }
-  KILN_RETURN_IF_ERROR(AddTrainStep(*module, {.solver = options.solver, .mode = {}}));
-  std::vector<std::string> functions = {kLoss, kTrainStep};
-  if (options.solver.iter_size > 1) functions.emplace_back(kAccumulate);
-  KILN_RETURN_IF_ERROR(SelectFunctions(*module, functions));
-  return module;
+  std::unique_ptr<Module> test;
+  if (phases && !options.test_net.empty()) {
+    source.model = options.test_net;
+    source.training = false;
+    KILN_ASSIGN_OR_RETURN(test, LoadModel(source, globals));
+  } else if (phases && EndsInLoss(*result.model)) {
+    test = result.model->Clone();
+  }
+  KILN_RETURN_IF_ERROR(
+      InFile(path, AddFunctions(*result.training, test.get(), options, result.test)));
+  return result;
+}
+
+Status ApplySolver(TrainOptions& options) {
+  if (options.solver_file.empty()) return OkStatus();
+  KILN_ASSIGN_OR_RETURN(const CaffeSolver solver, ReadCaffeSolver(options.solver_file));
+  const auto take = [&](const char* name, auto& to, const auto& from) {
+    if (!options.given.contains(name)) to = from;
+  };
+  SolverOptions& s = options.solver;
+  RatePolicy& rate = options.rate;
+  RunOptions& run = options.run;
+  take("--optimizer", options.optimizer, std::string(Name(solver.solver.kind)));
+  const SolverOptions own = s;
+  s = solver.solver;
+  if (options.given.contains("--momentum")) s.momentum = own.momentum;
+  if (options.given.contains("--weight-decay")) s.weight_decay = own.weight_decay;
+  if (options.given.contains("--clip-norm")) s.clip_norm = own.clip_norm;
+  if (options.given.contains("--iter-size")) s.iter_size = own.iter_size;
+  take("--lr-policy", options.policy, std::string(Name(solver.rate.kind)));
+  take("--lr", rate.base, solver.rate.base);
+  take("--lr-gamma", rate.gamma, solver.rate.gamma);
+  take("--lr-power", rate.power, solver.rate.power);
+  take("--lr-step", rate.step_size, solver.rate.step_size);
+  take("--lr-steps", rate.step_values, solver.rate.step_values);
+  take("--lr-end", rate.max_iterations, solver.rate.max_iterations);
+  if (!options.given.contains("--epochs")) {
+    take("--max-steps", run.max_steps, solver.max_iterations);
+  }
+  // Without tests on the way there is still one in the end.
+  const bool tests = solver.test_interval > 0 && solver.test_iterations > 0;
+  take("--test-every", run.test_interval,
+       tests ? solver.test_interval : std::max<int64_t>(solver.max_iterations, 1));
+  run.test_batches = solver.test_iterations;
+  run.test_first = tests && solver.test_initialization;
+  options.display = solver.display;
+  run.average_loss = solver.average_loss;
+  if (solver.display > 0) take("--log-every", run.log_interval, solver.display);
+  if (solver.snapshot > 0) take("--snapshot-every", run.snapshot_interval, solver.snapshot);
+  if (solver.seed) take("--seed", run.seed, *solver.seed);
+  if (!solver.test_net.empty()) {
+    KILN_ASSIGN_OR_RETURN(options.test_net, FindFile(solver.test_net, options.solver_file));
+  }
+  if (solver.weights.size() > 1) {
+    return Unsupported(options.solver_file, ": weights: more than one file is not supported");
+  }
+  if (!solver.weights.empty() && options.model.model.find(',') == std::string::npos) {
+    KILN_ASSIGN_OR_RETURN(const std::string weights,
+                          FindFile(solver.weights[0], options.solver_file));
+    options.model.model += "," + weights;
+  }
+  return OkStatus();
 }
 
 float YesThreshold(const Module& model, const TrainOptions& options) {

@@ -28,6 +28,9 @@ struct ImportOptions {
   /// The graph that is trained is wanted, where the format tells it from the one that is used
   /// (Caffe's phases).
   bool training = false;
+  /// The shape of an item, [C, H, W], of inputs whose model says but how many there are in a batch
+  /// (Caffe's data layers).
+  std::optional<Shape> item_shape;
   /// The name of a format (see ImportFormats); empty: told from the content.
   std::string format;
   /// The number of elements of inputs that are sequences; 0 for optional inputs that are absent.

@@ -11,6 +11,8 @@ namespace kiln {
 
 namespace {
 
+constexpr char kLossWeights[] = "loss_weights";
+
 StatusOr<const Graph*> Function(const Module& module, const char* name) {
   const Graph* const function = module.FindFunction(name);
   if (function == nullptr) return InvalidInput("the module has no function @", name);
@@ -127,6 +129,51 @@ Status AddLoss(Module& module, const std::vector<LossTerm>& terms) {
   for (const Graph::Output& output : outputs) {
     if (output.name == kLoss) return InvalidInput("@", kForward, " has an output '", kLoss, "'");
     function.AddOutput(output.name, output.value);
+  }
+  return OkStatus();
+}
+
+bool EndsInLoss(const Module& module) {
+  const Graph* const forward = module.FindFunction(kForward);
+  if (forward == nullptr) return false;
+  if (module.metadata.contains(kLossWeights)) return true;
+  return std::any_of(forward->outputs().begin(), forward->outputs().end(), [](const auto& output) {
+    return output.name == kLoss && output.value->type().count() == 1 &&
+           output.value->element() == ElementType::kF32;
+  });
+}
+
+Status AddOwnLoss(Module& module) {
+  KILN_ASSIGN_OR_RETURN(const Graph* const forward, Function(module, kForward));
+  if (module.FindFunction(kLoss) != nullptr) {
+    return InvalidInput("the module has a function @", kLoss, " already");
+  }
+  Graph& function = *CloneFunction(*forward, module, kLoss);
+  Builder b(&function);
+  b.SetSources({kLoss});
+  const auto given = module.metadata.find(kLossWeights);
+  const std::string terms = given == module.metadata.end() ? StrCat(kLoss, "=1") : given->second;
+  StatusOr<Op*> sum = nullptr;
+  for (const std::string& term : StrSplit(terms, ',')) {
+    const size_t equals = term.rfind('=');
+    double weight;
+    if (equals == term.npos || !ParseDouble(term.substr(equals + 1), &weight)) {
+      return InvalidInput(kLossWeights, ": expected OUTPUT=WEIGHT, found '", term, "'");
+    }
+    // A loss of the other phase.
+    const StatusOr<Op*> value = OutputNamed(function, term.substr(0, equals));
+    if (!value.ok()) continue;
+    const StatusOr<Op*> weighted = b.MulScalar(b.Reshape(value, {}), weight);
+    KILN_RETURN_IF_ERROR(Annotate(weighted.status(), term));
+    sum = *sum == nullptr ? weighted : b.Add(sum, weighted);
+    KILN_RETURN_IF_ERROR(sum.status());
+  }
+  if (*sum == nullptr) return InvalidInput("@", kForward, " returns none of the losses ", terms);
+  std::vector<Graph::Output> outputs = function.outputs();
+  while (!function.outputs().empty()) function.EraseOutput(0);
+  function.AddOutput(kLoss, *sum);
+  for (const Graph::Output& output : outputs) {
+    if (output.name != kLoss) function.AddOutput(output.name, output.value);
   }
   return OkStatus();
 }

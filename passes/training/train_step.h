@@ -36,6 +36,14 @@ struct LossTerm {
 /// of a softmax, or a sigmoid cross-entropy that of a sigmoid, it reads its operand instead.
 Status AddLoss(Module& module, const std::vector<LossTerm>& terms);
 
+/// Whether "forward" ends in a loss: its metadata has "loss_weights" ("OUTPUT=WEIGHT,...", as a
+/// Caffe net leaves them) or one of its outputs is a single float called "loss".
+bool EndsInLoss(const Module& module);
+
+/// Adds the function "loss" to such a module: the sum of the losses by their weights, called
+/// "loss", and the outputs of "forward" but for those of the same name.
+Status AddOwnLoss(Module& module);
+
 struct TrainingOptions {
   SolverOptions solver;
   TrainingModeOptions mode;

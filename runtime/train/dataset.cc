@@ -68,6 +68,7 @@ Dataset Subset(const Dataset& dataset, const std::vector<int64_t>& items) {
   subset.item_shape = dataset.item_shape;
   subset.items = std::make_shared<SubsetItems>(dataset.items, items);
   subset.classes = dataset.classes;
+  subset.pixels = dataset.pixels;
   subset.class_names = dataset.class_names;
   subset.target_count = dataset.target_count;
   for (const int64_t item : items) {

@@ -30,6 +30,7 @@ struct Dataset {
   int64_t classes = 0;  ///< one more than the largest label
   std::vector<float> targets;
   int64_t target_count = 0;  ///< numbers that an item has as its target; 0: it has a label
+  bool pixels = false;       ///< the numbers of an item are from 0 to 255
   std::vector<std::string> class_names;  ///< empty, or one for each class
 
   int64_t size() const {

@@ -35,6 +35,7 @@ absl::StatusOr<Dataset> Join(IdxArray images, const IdxArray& labels,
   Dataset dataset;
   dataset.item_shape = {1, images.shape[1], images.shape[2]};
   dataset.items = ItemsInMemory(std::move(images.bytes), dataset.ItemCount());
+  dataset.pixels = true;
   SetLabels(dataset, labels.bytes);
   return dataset;
 }
@@ -56,15 +57,40 @@ absl::StatusOr<DatasetSplit> ReadIdxFolder(const std::string& folder, const Data
   return DatasetSplit{*std::move(train), *std::move(test)};
 }
 
+absl::StatusOr<DatasetSplit> ReadCifar10Folder(const std::string& folder, const DatasetOptions&) {
+  return ReadCifar10(folder);
+}
+
 constexpr struct {
   const char* prefix;
   absl::StatusOr<DatasetSplit> (*read)(const std::string&, const DatasetOptions&);
 } kKinds[] = {
     {"idx:", ReadIdxFolder},
+    {"cifar10:", ReadCifar10Folder},
+    {"npz:", ReadNpz},
+    {"csv:", ReadCsv},
 };
 
+}  // namespace
+
+absl::StatusOr<Dataset> ReadIdx(const std::string& images_path, const std::string& labels_path) {
+  absl::StatusOr<IdxArray> images = ReadIdxArray(images_path, 3);
+  if (!images.ok()) return images.status();
+  absl::StatusOr<IdxArray> labels = ReadIdxArray(labels_path, 1);
+  if (!labels.ok()) return labels.status();
+  return Join(*std::move(images), *labels, labels_path);
+}
+
+DatasetSplit HoldOut(Dataset all, const DatasetOptions& options) {
+  if (options.held_out == 0) return {all, all};
+  const double least = 1 / static_cast<double>(std::max<int64_t>(all.size(), 1));
+  return SplitDataset(all, std::max(options.held_out, least), options.seed);
+}
+
 absl::Status CheckSplit(const std::string& path, DatasetSplit& split) {
-  if (split.test.item_shape != split.train.item_shape || split.test.classes > split.train.classes) {
+  if (split.test.item_shape != split.train.item_shape ||
+      split.test.target_count != split.train.target_count ||
+      split.test.classes > split.train.classes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path,
                      ": the test items are of another shape or of more classes than those to "
@@ -75,16 +101,6 @@ absl::Status CheckSplit(const std::string& path, DatasetSplit& split) {
   return absl::InvalidArgumentError(
       absl::StrCat(path, ": expected items to train and to test with, found ", split.train.size(),
                    " and ", split.test.size()));
-}
-
-}  // namespace
-
-absl::StatusOr<Dataset> ReadIdx(const std::string& images_path, const std::string& labels_path) {
-  absl::StatusOr<IdxArray> images = ReadIdxArray(images_path, 3);
-  if (!images.ok()) return images.status();
-  absl::StatusOr<IdxArray> labels = ReadIdxArray(labels_path, 1);
-  if (!labels.ok()) return labels.status();
-  return Join(*std::move(images), *labels, labels_path);
 }
 
 absl::StatusOr<DatasetSplit> LoadDataset(const std::string& specification,

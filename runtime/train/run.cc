@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <deque>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,6 +46,9 @@ class Run {
     MakeLoader();
     start_ = row_start_ = Clock::now();
     seconds_before_ = state_.seconds;
+    if (options_.test_first && state_.step == 0) {
+      if (absl::Status status = AddRow(trainer_.rate(), /*test=*/true); !status.ok()) return status;
+    }
     while (state_.step < options_.max_steps) {
       if (EarlyStopDue()) {
         end = RunResult::End::kStoppedEarly;
@@ -141,9 +146,7 @@ class Run {
     state_.position += state_.step_items;
     state_.loss_sum += *loss;
     ++state_.loss_count;
-    state_.smoothed_loss = std::isnan(state_.smoothed_loss)
-                               ? *loss
-                               : state_.smoothed_loss + kSmoothing * (*loss - state_.smoothed_loss);
+    Smooth(*loss);
     state_.seconds = seconds_before_ + SecondsSince(start_);
     observer_.OnStep(state_, rate);
     const bool last = state_.step == options_.max_steps;
@@ -161,6 +164,18 @@ class Run {
     const bool asked = RunSignals::TakeSnapshotRequest();
     if (due || asked) StoreSnapshot();
     return absl::OkStatus();
+  }
+
+  void Smooth(double loss) {
+    if (options_.average_loss == 0) {
+      const double before = std::isnan(state_.smoothed_loss) ? loss : state_.smoothed_loss;
+      state_.smoothed_loss = before + kSmoothing * (loss - before);
+      return;
+    }
+    recent_.push_back(loss);
+    if (static_cast<int64_t>(recent_.size()) > options_.average_loss) recent_.pop_front();
+    state_.smoothed_loss =
+        std::accumulate(recent_.begin(), recent_.end(), 0.0) / static_cast<double>(recent_.size());
   }
 
   // A copy of the parameters from which the steps up to a bad one can be repeated.
@@ -198,10 +213,13 @@ class Run {
     row.step = state_.step;
     row.epoch = static_cast<double>(state_.position) / static_cast<double>(data_.train.size());
     row.rate = rate;
-    row.loss = state_.loss_sum / static_cast<double>(state_.loss_count);
+    if (state_.loss_count > 0) {
+      row.loss = state_.loss_sum / static_cast<double>(state_.loss_count);
+    }
     const double seconds = SecondsSince(row_start_);
-    row.items_per_second =
-        static_cast<double>(state_.loss_count * state_.step_items) / std::max(seconds, 1e-9);
+    if (state_.loss_count > 0)
+      row.items_per_second =
+          static_cast<double>(state_.loss_count * state_.step_items) / std::max(seconds, 1e-9);
     state_.loss_sum = 0;
     state_.loss_count = 0;
     if (test) {
@@ -291,8 +309,9 @@ class Run {
   Evaluation test_;
   int64_t tested_step_ = -1;
   int64_t stored_step_ = -1;
-  std::vector<char> best_;  // the parameters of the best test
-  std::vector<char> copy_;  // those of some steps ago
+  std::deque<double> recent_;  // losses, where the smoothed one is a mean
+  std::vector<char> best_;     // the parameters of the best test
+  std::vector<char> copy_;     // those of some steps ago
   int64_t copy_step_ = 0, copy_position_ = 0;
   double seconds_before_ = 0;
   Clock::time_point start_, row_start_;

@@ -21,8 +21,10 @@ struct RunOptions {
   int64_t max_steps = 0;
   int64_t test_interval = 0;      ///< steps between tests; 0: at the end of every epoch
   int64_t test_batches = 0;       ///< of a test; 0: all of the test set
+  bool test_first = false;        ///< test before the first step as well
   int64_t snapshot_interval = 0;  ///< steps between snapshots; 0: at every test
   int64_t log_interval = 100;     ///< steps between rows of the history
+  int64_t average_loss = 0;       ///< steps that the smoothed loss is the mean of; 0: exponential
   int64_t early_stop = 0;         ///< tests without a better one before the run ends; 0: never
   bool keep_best = false;         ///< leave the parameters of the best test
   std::string folder;             ///< for snapshots and logs; empty: none are written

@@ -148,7 +148,8 @@ class Trainer::Function {
       } else if (items_ < 0 && !named && input.dtype == KILN_F32 && Fits(shape, item_shape)) {
         items_ = i;
         batch_ = shape[0];
-      } else if (expected_ < 0 && IsNumber(input) && !shape.empty()) {
+      } else if (expected_ < 0 && IsNumber(input) && !shape.empty() &&
+                 (named || items_ >= 0 || input.dtype != KILN_F32)) {
         expected_ = i;
       } else {
         return absl::InvalidArgumentError(absl::StrCat(
@@ -297,7 +298,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const TrainerOptions& o
   const auto open = [&](const char* name, std::shared_ptr<Function>& slot) -> absl::Status {
     auto function = Function::Open(options, name, trainer->block_.get(), dataset, shape);
     if (!function.ok()) return function.status();
-    if (!(*function)->has_loss()) {
+    if (std::strcmp(name, options.test.c_str()) != 0 && !(*function)->has_loss()) {
       return absl::InvalidArgumentError(absl::StrCat(name, " must return 'loss' (f32)"));
     }
     slot = *std::move(function);

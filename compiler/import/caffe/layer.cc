@@ -20,6 +20,8 @@ Builder& Layer::builder() { return importer_->values().builder(); }
 
 bool Layer::training() const { return importer_->options().training; }
 
+const std::optional<Shape>& Layer::item_shape() const { return importer_->options().item_shape; }
+
 StatusOr<Op*> Layer::bottom(int i) {
   if (i >= num_bottoms()) return InvalidInput("bottom ", i, " is missing");
   return importer_->values().Get(proto_.bottom(i));

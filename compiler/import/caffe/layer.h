@@ -23,6 +23,8 @@ class Layer {
   Builder& builder();
   /// The graph is imported to be trained (Caffe's phase TRAIN).
   bool training() const;
+  /// That of ImportOptions.
+  const std::optional<Shape>& item_shape() const;
 
   int num_bottoms() const { return proto_.bottom_size(); }
   StatusOr<Op*> bottom(int i);

@@ -31,6 +31,16 @@ Status CheckLayer(const LayerParameter& layer) {
   return CheckCount("tops", layer.top_size(), spec->tops);
 }
 
+std::vector<std::string> Transform(const caffe::TransformationParameter& param) {
+  std::vector<std::string> entries = {StrCat("scale=", FormatDouble(param.scale()))};
+  if (param.mirror()) entries.emplace_back("mirror=1");
+  if (param.crop_size() > 0) entries.push_back(StrCat("crop=", param.crop_size()));
+  std::vector<std::string> means;
+  for (const float mean : param.mean_value()) means.push_back(FormatDouble(mean));
+  if (!means.empty()) entries.push_back("mean=" + StrJoin(means, "+"));
+  return entries;
+}
+
 // Fields that only say where data come from mean nothing to the graph.
 bool Harmless(const std::string& unknown_field) {
   return unknown_field.find("Data") != std::string::npos ||
@@ -126,8 +136,19 @@ void NetImporter::AddMultipliers(const Op& parameter, const caffe::ParamSpec& sp
 }
 
 void NetImporter::SetTrainingMetadata(const NetParameter& net) {
-  std::vector<std::string> losses;
+  std::vector<std::string> losses, transform;
+  auto& metadata = values_.builder().graph()->module()->metadata;
   for (const LayerParameter& layer : net.layer()) {
+    if (layer.type() == "BatchNorm") {
+      metadata.emplace("statistics_momentum",
+                       FormatDouble(layer.batch_norm_param().moving_average_fraction()));
+    }
+    if (transform.empty() && layer.has_transform_param()) {
+      transform = Transform(layer.transform_param());
+      if (layer.transform_param().has_mean_file()) {
+        metadata.emplace("mean_file", layer.transform_param().mean_file());
+      }
+    }
     const bool is_loss = layer.type().ends_with("Loss");
     for (int i = 0; i < layer.top_size(); ++i) {
       const bool given = i < layer.loss_weight_size();
@@ -135,13 +156,13 @@ void NetImporter::SetTrainingMetadata(const NetParameter& net) {
       if (weight != 0) losses.push_back(StrCat(layer.top(i), "=", FormatDouble(weight)));
     }
   }
-  auto& metadata = values_.builder().graph()->module()->metadata;
   const auto set = [&](const char* key, const std::vector<std::string>& entries) {
     if (!entries.empty()) metadata[key] = StrJoin(entries, ",");
   };
   set("loss_weights", losses);
   set("rate_multipliers", rate_multipliers_);
   set("decay_multipliers", decay_multipliers_);
+  set("transform", transform);
 }
 
 Status NetImporter::Import(const NetParameter& net) {

@@ -42,7 +42,9 @@ class NetImporter {
   /// The blobs that nobody reads are the net's outputs, in the order they were made.
   Status MakeOutputs();
   /// What training needs to know beside the graph: "loss_weights", "rate_multipliers" and
-  /// "decay_multipliers", each "NAME=NUMBER,...".
+  /// "decay_multipliers", each "NAME=NUMBER,..."; "statistics_momentum", of BatchNorm; and, of the
+  /// data layer, "transform": "scale=NUMBER,mirror=1,crop=NUMBER,mean=NUMBER+NUMBER+NUMBER" and
+  /// "mean_file", as far as they are given.
   void SetTrainingMetadata(const caffe::NetParameter& net);
 
   foreign::Values values_;

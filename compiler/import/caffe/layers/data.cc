@@ -27,7 +27,7 @@ Status Input(Layer& n) {
 // Pictures and labels: top 0 is [batch, channels, height, width], the others [batch].
 Status Pictures(Layer& n, int64_t batch, std::optional<Shape> plane) {
   std::optional<Shape> shape;
-  if (plane) {
+  if (plane && plane->size() == 3) {
     shape = Shape{batch, (*plane)[0], (*plane)[1], (*plane)[2]};
   }
   KILN_RETURN_IF_ERROR(n.InputTop(0, shape));
@@ -50,8 +50,9 @@ std::optional<Shape> CroppedPlane(const caffe::TransformationParameter& transfor
 }
 
 Status Data(Layer& n) {
-  return Pictures(n, n.proto().data_param().batch_size(),
-                  CroppedPlane(n.proto().transform_param(), true));
+  std::optional<Shape> plane = CroppedPlane(n.proto().transform_param(), true);
+  if (!plane) plane = n.item_shape();
+  return Pictures(n, n.proto().data_param().batch_size(), plane);
 }
 
 Status ImageData(Layer& n) {
@@ -60,6 +61,7 @@ Status ImageData(Layer& n) {
   if (!plane && data.new_height() > 0 && data.new_width() > 0) {
     plane = Shape{data.is_color() ? 3 : 1, data.new_height(), data.new_width()};
   }
+  if (!plane) plane = n.item_shape();
   return Pictures(n, data.batch_size(), plane);
 }
 

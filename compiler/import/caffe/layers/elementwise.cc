@@ -99,12 +99,15 @@ Status Log(Layer& n) {
   return n.Top(log == 1 ? y : n.builder().MulScalar(y, 1 / log));
 }
 
-// At test the identity: training scales up what it keeps.
+// The identity until it is trained, when what is kept is scaled up: at once, or, without
+// scale_train, not at all, and then the use of the net makes up for it.
 Status Dropout(Layer& n) {
   const caffe::DropoutParameter& param = n.proto().dropout_param();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.bottom(0));
-  if (param.scale_train()) return n.Top(x);
-  return n.Top(n.builder().MulScalar(x, 1.0 - param.dropout_ratio()));
+  const double ratio = param.dropout_ratio();
+  const StatusOr<Op*> y = ratio == 0 ? x : n.Make("dropout", {x}, {{"ratio", ratio}});
+  if (param.scale_train()) return n.Top(y);
+  return n.Top(n.builder().MulScalar(y, 1.0 - ratio));
 }
 
 Status Eltwise(Layer& n) {
@@ -228,7 +231,7 @@ std::vector<CaffeLayer> ElementwiseLayers() {
   add("Power", Power);
   add("Exp", Exp);
   add("Log", Log);
-  layers.push_back({.name = "Dropout", .handler = Dropout, .limits = "the identity, as at test"});
+  layers.push_back({.name = "Dropout", .handler = Dropout});
   layers.push_back({.name = "Eltwise", .handler = Eltwise, .bottoms = {2, kAny}});
   layers.push_back({.name = "Scale", .handler = Scale, .bottoms = {1, 2}});
   layers.push_back({.name = "Bias", .handler = Bias, .bottoms = {1, 2}});

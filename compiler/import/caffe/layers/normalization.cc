@@ -56,41 +56,27 @@ StatusOr<Tensor> FileStatistic(Layer& n, int blob, const Shape& shape, double ot
   return Tensor::FromDoubles(ElementType::kF32, shape, values);
 }
 
-// Mean and variance of the batch, per channel.
-struct Statistics {
-  StatusOr<Op*> mean, variance;  // [C]
-};
-
-Statistics OfBatch(Layer& n, Op* x) {
-  Builder& b = n.builder();
-  std::vector<int64_t> axes = AxesFrom(1, Rank(x));
-  axes[0] = 0;  // all but 1
-  const Shape channels = {x->shape()[1]};
-  const auto mean = Reduce(b, "reduce_mean", x, axes, true);
-  const auto centred = b.Sub(x, mean);
-  const auto variance = Reduce(b, "reduce_mean", b.Mul(centred, centred), axes, true);
-  return {b.Reshape(mean, channels), b.Reshape(variance, channels)};
-}
-
+// Whether the statistics are those of the batch, and followed from step to step, is a matter of
+// training mode (passes/training/training_mode.h), which looks for parameters. A net that is
+// trained with the statistics of its file has them behind a reshape.
 Status BatchNorm(Layer& n) {
   const caffe::BatchNormParameter& param = n.proto().batch_norm_param();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.bottom(0));
   if (Rank(x) < 2) return InvalidInput("needs a batch and channels: ", x->type().ToString());
   const Shape channels = {x->shape()[1]};
-  Statistics statistics;
-  if (param.has_use_global_stats() ? param.use_global_stats() : !n.training()) {
-    KILN_ASSIGN_OR_RETURN(Tensor mean, FileStatistic(n, 0, channels, 0));
-    KILN_ASSIGN_OR_RETURN(Tensor variance, FileStatistic(n, 1, channels, 1));
-    statistics = {n.Statistic("mean", std::move(mean)),
-                  n.Statistic("variance", std::move(variance))};
-  } else {
-    statistics = OfBatch(n, x);
-  }
   Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Tensor mean_value, FileStatistic(n, 0, channels, 0));
+  KILN_ASSIGN_OR_RETURN(Tensor variance_value, FileStatistic(n, 1, channels, 1));
+  StatusOr<Op*> mean = n.Statistic("mean", std::move(mean_value));
+  StatusOr<Op*> variance = n.Statistic("variance", std::move(variance_value));
+  if (n.training() && param.use_global_stats()) {
+    mean = b.Reshape(mean, channels);
+    variance = b.Reshape(variance, channels);
+  }
   const auto ones = b.Broadcast(n.Scalar(1), channels);
   const auto zeros = b.Broadcast(n.Scalar(0), channels);
-  return n.Top(n.Make("batch_norm", {x, ones, zeros, statistics.mean, statistics.variance},
-                      {{"epsilon", double{param.eps()}}}));
+  return n.Top(
+      n.Make("batch_norm", {x, ones, zeros, mean, variance}, {{"epsilon", double{param.eps()}}}));
 }
 
 // (x - mean) / (deviation + eps), over each channel's plane or over all channels.
