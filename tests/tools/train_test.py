@@ -20,6 +20,10 @@ try:
     import onnxruntime
 except ImportError:
     onnxruntime = None
+try:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+except ImportError:
+    EventAccumulator = None
 
 
 def png(width, height, pixels):
@@ -333,6 +337,21 @@ class WhatIsLeft(TrainTest):
             data = data[length + 16:]
             records += 1
         self.assertGreater(records, rows)
+
+    @unittest.skipIf(EventAccumulator is None, "no tensorboard")
+    def test_tensorboard_reads_the_events(self):
+        self.train("--snapshot-dir", "board", "--log-every", 10, epochs=2)
+        with open(self.folder / "board" / "metrics.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        events = EventAccumulator(str(self.folder / "board"))
+        events.Reload()
+        self.assertEqual(set(events.Tags()["scalars"]),
+                         {"train/loss", "train/rate", "test/loss", "test/accuracy", "test/top5",
+                          "items_per_second"})
+        found = [(event.step, event.value) for event in events.Scalars("train/loss")]
+        self.assertEqual([step for step, _ in found], [int(row["step"]) for row in rows])
+        for (_, value), row in zip(found, rows):
+            self.assertAlmostEqual(value, float(row["loss"]), places=5)
 
     def test_the_model_in_both_forms_computes_the_same(self):
         self.train("--snapshot-dir", "forms", "-o", "forms.kir", epochs=1)
