@@ -4,6 +4,7 @@
 
 #include "compiler/aot/library.h"
 #include "tools/model.h"
+#include "tools/training_functions.h"
 
 namespace kiln {
 
@@ -16,6 +17,7 @@ struct CompileCommandOptions {
   std::string emit = "lib";
   std::string header;
   std::vector<std::string> functions;
+  StepOptions step;
 };
 
 /// "resnet50" for "out/libresnet50.so".
@@ -76,6 +78,8 @@ Status Compile(const CompileCommandOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
   const std::string path = ModelFile(options.model);
+  KILN_RETURN_IF_ERROR(
+      InFile(path, AddTrainingFunctions(*module, options.functions, options.step)));
   KILN_RETURN_IF_ERROR(InFile(path, SelectFunctions(*module, options.functions)));
   if (module->functions().empty()) return InvalidInput(path, ": there is no function to compile");
   if (options.emit == "ir") {
@@ -122,9 +126,13 @@ void AddCompileCommand(CLI::App& app, const Globals& globals, Action& action) {
   AddTargetFlags(*command, options->compile);
   command->add_option("--header", options->header, "The C header [beside FILE, as FILE.h]")
       ->type_name("FILE");
-  command->add_option("--functions", options->functions, "The functions to compile [all]")
+  command
+      ->add_option("--functions", options->functions,
+                   "The functions to compile; loss and train_step are made where the model lacks "
+                   "them [all it has]")
       ->delimiter(',')
       ->type_name("A,B");
+  AddStepOptions(*command, options->step);
   AddCompileFlags(*command, options->compile);
   AddMemoryFlag(*command, options->compile);
   command->callback([options, &globals, &action] {

@@ -151,7 +151,7 @@ void FillIn(TrainOptions& options, int64_t step_items, int64_t train_size) {
 int64_t StepItems(const Module& training, const TrainOptions& options) {
   const auto& inputs = training.FindFunction(kTrainStep)->inputs();
   const int64_t batch = inputs.empty() || inputs[0]->shape().empty() ? 1 : inputs[0]->shape()[0];
-  return std::max<int64_t>(batch, 1) * options.solver.iter_size;
+  return std::max<int64_t>(batch, 1) * options.step.solver.iter_size;
 }
 
 std::vector<std::pair<std::string, std::string>> Configuration(const RunResult& result,
@@ -165,10 +165,10 @@ std::vector<std::pair<std::string, std::string>> Configuration(const RunResult& 
       {"items to test with", StrCat(data.test.size())},
       {"items to a step", StrCat(state.step_items)},
       {"seed", StrCat(state.seed)},
-      {"optimizer", options.optimizer},
+      {"optimizer", options.step.optimizer},
       {"learning rate", StrCat(options.policy, ", ", FormatDouble(options.rate.base))},
-      {"momentum", FormatDouble(options.solver.momentum)},
-      {"weight decay", FormatDouble(options.solver.weight_decay)},
+      {"momentum", FormatDouble(options.step.solver.momentum)},
+      {"weight decay", FormatDouble(options.step.solver.weight_decay)},
       {"scale", Format("%.6g", options.transform.scale)},
   };
   if (!options.solver_file.empty()) rows.emplace_back("solver", options.solver_file);
@@ -217,10 +217,10 @@ Status WriteResults(const Module& model, const RunResult& result, const DatasetS
 
 Status Train(TrainOptions options, const Globals& globals) {
   KILN_RETURN_IF_ERROR(ApplySolver(options));
-  options.solver.kind = *ParseSolverKind(options.optimizer);
+  options.step.solver.kind = *ParseSolverKind(options.step.optimizer);
   options.rate.kind = *ParseRateKind(options.policy);
   options.data.split.seed = options.run.seed;
-  KILN_RETURN_IF_ERROR(Check(options.solver));
+  KILN_RETURN_IF_ERROR(Check(options.step.solver));
   KILN_ASSIGN_OR_RETURN(CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(const DatasetSplit data, LoadData(options.data));
   const std::string path = ModelFile(options.model);
@@ -241,7 +241,7 @@ Status Train(TrainOptions options, const Globals& globals) {
                                        .executor = pool.executor(),
                                        .rate = options.rate,
                                        .seed = options.run.seed,
-                                       .iter_size = options.solver.iter_size,
+                                       .iter_size = options.step.solver.iter_size,
                                        .test = test,
                                        .yes = YesThreshold(*model, options)};
   KILN_ASSIGN_OR_RETURN(
@@ -276,17 +276,8 @@ std::vector<std::string> Names(const Kinds& kinds) {
 }
 
 void AddSolverOptions(CLI::App& app, TrainOptions& options) {
-  app.add_option("--optimizer", options.optimizer, "How gradients change the weights [sgd]")
-      ->check(CLI::IsMember(Names(std::vector{
-          SolverKind::kSgd, SolverKind::kNesterov, SolverKind::kAdaGrad, SolverKind::kRmsProp,
-          SolverKind::kAdaDelta, SolverKind::kAdam, SolverKind::kAdamW})));
+  AddStepOptions(app, options.step);
   app.add_option("--lr", options.rate.base, "The learning rate [0.01]")->type_name("X");
-  app.add_option("--momentum", options.solver.momentum, "Momentum, or Adam's first decay [0.9]");
-  app.add_option("--weight-decay", options.solver.weight_decay, "L2 regularisation [0]");
-  app.add_option("--clip-norm", options.solver.clip_norm,
-                 "Scale gradients to this norm where theirs is larger [0: never]");
-  app.add_option("--iter-size", options.solver.iter_size, "Batches to an update [1]")
-      ->check(CLI::PositiveNumber);
   app.add_option("--lr-policy", options.policy, "How the rate changes from step to step [fixed]")
       ->check(CLI::IsMember(Names(std::vector{RateKind::kFixed, RateKind::kStep, RateKind::kExp,
                                               RateKind::kInv, RateKind::kMultistep, RateKind::kPoly,
@@ -375,8 +366,6 @@ void AddTrainCommand(CLI::App& app, const Globals& globals, Action& action) {
                          "`final test_accuracy=... test_loss=... seconds=...`.");
   AddModelOptions(*command, options->model);
   AddDataOptions(*command, *options);
-  command->add_option("--loss", options->loss, "The loss, where the model does not end in one")
-      ->check(CLI::IsMember(LossNames()));
   command
       ->add_option("--solver", options->solver_file,
                    "Train as this solver.prototxt of Caffe says, but for what other options say")

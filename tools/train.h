@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "passes/training/train_step.h"
 #include "runtime/train/run.h"
 #include "tools/model.h"
 #include "tools/train_data.h"
+#include "tools/training_functions.h"
 
 namespace kiln {
 
@@ -17,7 +17,6 @@ struct TrainOptions {
   ModelOptions model;
   CompileFlags compile;
   DataOptions data;
-  std::string loss = "softmax-cross-entropy";
   std::string output;
   double epochs = 10;
   Transform transform;
@@ -25,15 +24,11 @@ struct TrainOptions {
   std::string test_net;         ///< of the solver; empty: the model in its phase TEST
   int64_t display = 0;          ///< steps between lines of the loss
   std::set<std::string> given;  ///< options that the command line has
-  std::string optimizer = "sgd";
-  SolverOptions solver;
+  StepOptions step;
   std::string policy = "fixed";
   RatePolicy rate;
   RunOptions run;
 };
-
-/// "softmax-cross-entropy", "mse", ...: the losses that --loss adds.
-std::vector<std::string> LossNames();
 
 /// The model in its two forms.
 struct TrainModel {

@@ -11,30 +11,6 @@ namespace kiln {
 
 namespace {
 
-struct LossKind {
-  const char* name;
-  const char* op;
-  AttributeMap attributes;
-};
-
-const std::vector<LossKind>& LossKinds() {
-  static const auto* const kinds = new std::vector<LossKind>{
-      {"softmax-cross-entropy", "softmax_cross_entropy", {}},
-      {"sigmoid-cross-entropy", "sigmoid_cross_entropy", {}},
-      {"mse", "mean_squared_error", {}},
-      {"euclidean", "euclidean_loss", {}},
-      {"hinge", "hinge_loss", {{"norm", 1}}},
-      {"hinge-l2", "hinge_loss", {{"norm", 2}}},
-      {"l1", "l1_loss", {}},
-      {"huber", "huber_loss", {}},
-  };
-  return *kinds;
-}
-
-const LossKind& FindLoss(const std::string& name) {
-  return *std::ranges::find_if(LossKinds(), [&](const auto& kind) { return kind.name == name; });
-}
-
 /// "NAME=NUMBER,...", as an importer leaves it.
 Status ForEachEntry(const Module& module, const char* key,
                     const std::function<Status(const std::string&, const std::string&)>& use) {
@@ -104,7 +80,7 @@ Status ApplyMetadata(const Module& module, TrainOptions& options) {
     return ForEachEntry(module, key,
                         [&](const std::string& name, const std::string& text) -> Status {
                           KILN_ASSIGN_OR_RETURN(const double value, ToNumber(text));
-                          options.solver.multipliers[name].*which = value;
+                          options.step.solver.multipliers[name].*which = value;
                           return OkStatus();
                         });
   };
@@ -112,32 +88,16 @@ Status ApplyMetadata(const Module& module, TrainOptions& options) {
   return multiply("decay_multipliers", &Multipliers::decay);
 }
 
-TrainingModeOptions ModeOf(const Module& module) {
-  TrainingModeOptions mode;
-  const auto momentum = module.metadata.find("statistics_momentum");
-  if (momentum == module.metadata.end()) return mode;
-  double value;
-  if (ParseDouble(momentum->second, &value)) mode.statistics_momentum = value;
-  mode.weigh_by_steps = true;
-  return mode;
-}
-
 /// `train_step`, what goes with it, and the function to test with: that of `test` where it is
 /// given, otherwise `loss`; and nothing else.
 Status AddFunctions(Module& module, const Module* test, const TrainOptions& options,
                     std::string& test_name) {
-  if (module.FindFunction(kLoss) == nullptr) {
-    if (EndsInLoss(module) && !options.given.contains("--loss")) {
-      KILN_RETURN_IF_ERROR(AddOwnLoss(module));
-    } else {
-      const LossKind& loss = FindLoss(options.loss);
-      KILN_RETURN_IF_ERROR(AddLoss(module, {{.kind = loss.op, .attributes = loss.attributes}}));
-      test = nullptr;
-    }
+  if (module.FindFunction(kLoss) == nullptr && (options.step.loss || !EndsInLoss(module))) {
+    test = nullptr;
   }
-  KILN_RETURN_IF_ERROR(AddTrainStep(module, {.solver = options.solver, .mode = ModeOf(module)}));
+  KILN_RETURN_IF_ERROR(AddTrainingFunctions(module, {kTrainStep}, options.step));
   std::vector<std::string> functions = {kTrainStep};
-  if (options.solver.iter_size > 1) functions.emplace_back(kAccumulate);
+  if (options.step.solver.iter_size > 1) functions.emplace_back(kAccumulate);
   if (test == nullptr) {
     functions.emplace_back(kLoss);
   } else {
@@ -161,12 +121,6 @@ double Bytes(const Parameter& parameter) {
 }
 
 }  // namespace
-
-std::vector<std::string> LossNames() {
-  std::vector<std::string> names;
-  for (const LossKind& kind : LossKinds()) names.emplace_back(kind.name);
-  return names;
-}
 
 StatusOr<TrainModel> LoadTrainModel(TrainOptions& options, const Dataset& data,
                                     const Globals& globals) {
@@ -206,10 +160,10 @@ Status ApplySolver(TrainOptions& options) {
   const auto take = [&](const char* name, auto& to, const auto& from) {
     if (!options.given.contains(name)) to = from;
   };
-  SolverOptions& s = options.solver;
+  SolverOptions& s = options.step.solver;
   RatePolicy& rate = options.rate;
   RunOptions& run = options.run;
-  take("--optimizer", options.optimizer, std::string(Name(solver.solver.kind)));
+  take("--optimizer", options.step.optimizer, std::string(Name(solver.solver.kind)));
   const SolverOptions own = s;
   s = solver.solver;
   if (options.given.contains("--momentum")) s.momentum = own.momentum;
@@ -253,7 +207,7 @@ Status ApplySolver(TrainOptions& options) {
 
 float YesThreshold(const Module& model, const TrainOptions& options) {
   const Graph* const forward = model.FindFunction(kForward);
-  const bool logits = options.loss == "sigmoid-cross-entropy" && forward != nullptr &&
+  const bool logits = options.step.loss == "sigmoid-cross-entropy" && forward != nullptr &&
                       !forward->outputs().empty() && !forward->outputs()[0].value->Is("sigmoid");
   return logits ? 0.0f : 0.5f;
 }

@@ -182,6 +182,57 @@ int main(void) {
         self.assertIn("kiln_library", names)
 
 
+class TrainingLibraryTest(CommandTest):
+    """A C program trains a library: the command makes its train_step."""
+
+    def write_pictures(self, kind, count):
+        """Ten classes of 28 x 28 pixels, each with its own bright rows."""
+        def picture(label):
+            return b"".join(bytes([200 if 2 * label <= y < 2 * label + 7 else 10]) * 28
+                            for y in range(28))
+
+        pictures = [picture(label) for label in range(10)]
+        labels = random.Random(count).choices(range(10), k=count)
+        self.write(f"{kind}-images-idx3-ubyte", bytes(16) + b"".join(pictures[k] for k in labels))
+        self.write(f"{kind}-labels-idx1-ubyte", bytes(8) + bytes(labels))
+
+    def test_example(self):
+        numbers = random.Random(1)
+
+        def weights(name, *shape):
+            return floats(name, shape, [numbers.gauss(0, 0.05) for _ in range(shape[0] * shape[1])])
+
+        net = model([node("Gemm", ["x", "w1"], ["h"]), node("Relu", ["h"], ["r"]),
+                     node("Gemm", ["r", "w2"], ["s"]), node("Softmax", ["s"], ["y"])],
+                    [("x", (32, 784))], [("y", (32, 10))],
+                    [weights("w1", 784, 24), weights("w2", 24, 10)])
+        self.write("net.onnx", net)
+        self.kiln("compile", "net.onnx", "-o", "net.so", "--functions", "forward,train_step",
+                  "--momentum", "0.9")
+        self.write_pictures("train", 60000)
+        self.write_pictures("t10k", 10000)
+        program = build_c(self.folder, "train", ROOT / "examples" / "train_library.c", "-ldl")
+        text = subprocess.run([program, "./net.so", ".", "301", "0.02"], check=True,
+                              cwd=self.folder, stdout=subprocess.PIPE, text=True).stdout
+        losses = [float(line.split()[-1]) for line in text.splitlines()[:-1]]
+        self.assertEqual(len(losses), 4)
+        self.assertGreater(losses[0], 1.5)
+        self.assertLess(losses[-1], 0.1)
+        self.assertGreater(float(text.split()[-1]), 0.99)
+        for arguments in ([], ["./none.so", ".", "1", "1"], ["./net.so", "none", "1", "1"]):
+            done = subprocess.run([program, *arguments], cwd=self.folder, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 1, arguments)
+            self.assertEqual(done.stderr.count(b"\n"), 1, arguments)
+
+    def test_functions_are_made_by_name(self):
+        self.write("net.onnx", model([node("Gemm", ["x", "w"], ["y"])], [("x", (2, 3))],
+                                     [("y", (2, 4))], [floats("w", (3, 4), [0.5] * 12)]))
+        self.kiln("compile", "net.onnx", "-o", "net.so", "--functions", "loss,train_step", "--loss",
+                  "mse", "--optimizer", "adam")
+        self.assertIn("train_step", (self.folder / "net.h").read_text())
+        self.fails("compile", "net.onnx", "-o", "net.so", "--functions", "backward")
+
+
 class CacheTest(CommandTest):
     """The cache of compiled kernels, as the command uses it."""
 

@@ -1,0 +1,29 @@
+// The functions of training that the command makes of a model, and the options that decide what is
+// compiled into them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph/graph.h"
+#include "passes/training/train_step.h"
+
+namespace kiln {
+
+struct StepOptions {
+  std::optional<std::string> loss;  ///< none: the model's own, softmax-cross-entropy if it has none
+  std::string optimizer = "sgd";
+  SolverOptions solver;
+};
+
+/// Declares --loss, --optimizer, --momentum, --weight-decay, --clip-norm and --iter-size.
+void AddStepOptions(CLI::App& app, StepOptions& options);
+
+/// Adds "loss" and "train_step" (with it "accumulate", if an update takes several batches) where
+/// `functions` names them and the module lacks them.
+Status AddTrainingFunctions(Module& module, const std::vector<std::string>& functions,
+                            const StepOptions& options);
+
+}  // namespace kiln
