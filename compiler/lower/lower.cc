@@ -24,6 +24,16 @@ int64_t AlignUp(int64_t bytes) {
   return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
 }
 
+/// Views and nests of an op's own go by the order of the bytes: neither what they read nor what
+/// they make may lie otherwise.
+Status CheckPlain(const Op& op) {
+  const bool plain = op.HasTrait(kView) || (op.def().nest && op.body() == nullptr);
+  bool row_major = op.type().layout.IsRowMajor();
+  for (const Op* const operand : op.operands()) row_major &= operand->type().layout.IsRowMajor();
+  if (!plain || row_major) return OkStatus();
+  return InvalidInput(op.kind(), ": its operands and its result must be row-major");
+}
+
 /// Equal keys: equal constants. Large ones, which take long to hash, are told apart by where they
 /// lie: the passes have made equal ones the same.
 std::string ConstantKey(const Tensor& value) {
@@ -104,6 +114,7 @@ class FunctionLowering {
   StatusOr<FunctionProgram> Run() {
     DeclareInterface();
     for (const auto& op : graph_.ops()) {
+      KILN_RETURN_IF_ERROR(Annotate(CheckPlain(*op), OpLabel(*op)));
       const bool sliced = op->Is("slice") && locations_.IsPart(op.get());
       if (op->HasTrait(kLeaf) || IsSameBytes(*op) || sliced) continue;
       KILN_RETURN_IF_ERROR(Annotate(LowerOp(*op), OpLabel(*op)));

@@ -228,6 +228,23 @@ TEST(PointwiseConvolution, IsAProductOverAllPositions) {
   EXPECT_EQ(FindReduce(product.value)->reduce_vars.size(), 1u);
 }
 
+// A file may say anything of layouts; what goes by bytes would read past the end of its operand.
+TEST(PlainReaders, RefuseOtherLayouts) {
+  for (const char* const ops : {
+           R"(%r = reshape(%x) {shape=[1,3,2,3]} : f32[1,3,2,3]{||2:500:500}
+    %y = relu(%r) : f32[1,3,2,3])",
+           R"(%r = softmax(%x) {axis=1} : f32[1,2,3,3]{||2:4:4}
+    %y = relu(%r) : f32[1,2,3,3])"}) {
+    const auto module = ParseModule(StrCat(
+        "module \"m\" {\n  func @f(%x: f32[1,2,3,3]) -> (\"y\": %y) {\n    ", ops, "\n  }\n}\n"));
+    ASSERT_TRUE(module.ok()) << module.status();
+    const auto program = LowerModule(**module, OptionsFor(4));
+    ASSERT_FALSE(program.ok()) << ops;
+    EXPECT_NE(program.status().message().find("must be row-major"), std::string::npos)
+        << program.status();
+  }
+}
+
 TEST(RandomLayouts, GiveTheSameValues) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     const auto module = RandomModule(seed, {.min_ops = 4, .max_ops = 12});
