@@ -16,6 +16,10 @@
 
 namespace kiln {
 
+/// Part of the key under which compiled kernels are kept: it is raised when the same kernel becomes
+/// other code.
+inline constexpr int kCodeRevision = 2;
+
 enum class CodeForm { kLlvmIr, kAssembly, kObject };
 
 /// Compiles `kernel` for `target`. Deterministic: the same kernel, symbol and target give the same

@@ -167,13 +167,16 @@ llvm::Value* TileEmitter::Step(const Expr& reduce, llvm::Value* total) {
   const Expr& body = reduce->args[0];
   const bool is_product = body->kind == ExprKind::kBinary && body->binary == loop::BinaryOp::kMul &&
                           IsFloat(body.type());
-  if (reduce->reduce == loop::ReduceOp::kSum && is_product && !lanes_.partial()) {
+  // Lanes that are terms of the sum must add nothing where there is no term; lanes that are results
+  // are not stored then.
+  const bool masked = lanes_.partial() && lanes_.variable == IdOf(reduce->reduce_vars.back().get());
+  if (reduce->reduce == loop::ReduceOp::kSum && is_product && !masked) {
     llvm::Value* const a = Eval(body->args[0]);
     llvm::Value* const b = Eval(body->args[1]);
     return ops_.MultiplyAdd(a, b, total);
   }
   llvm::Value* value = Eval(body);
-  if (lanes_.partial() && LanesOf(total) > 0) {
+  if (masked && LanesOf(total) > 0) {
     llvm::Constant* const neutral =
         ops_.Constant(*loop::NeutralElement(reduce->reduce, reduce->type));
     value = ops_.Select(ActiveMask(), value, neutral);

@@ -25,8 +25,8 @@ StatusOr<KernelObject> CompileOne(const loop::Kernel& kernel, const ObjectOption
   const std::string text = loop::ToString(kernel);
   KernelObject object;
   object.symbol = KernelSymbol(text, options.target);
-  const std::string key = StrCat("kiln ", KILN_VERSION, " llvm ", LlvmVersion(), "\n",
-                                 options.target.Key(), "\n", text);
+  const std::string key = StrCat("kiln ", KILN_VERSION, " code ", kCodeRevision, " llvm ",
+                                 LlvmVersion(), "\n", options.target.Key(), "\n", text);
   if (options.cache != nullptr) {
     if (auto found = options.cache->Find(key)) {
       object.bytes = std::move(*found);
