@@ -68,9 +68,9 @@ Status ApplyTransform(const Module& module, TrainOptions& options) {
       }));
   const auto mean_file = module.metadata.find("mean_file");
   if (mean_file == module.metadata.end() || given("--mean")) return OkStatus();
-  KILN_ASSIGN_OR_RETURN(const std::string path,
-                        FindFile(mean_file->second, ModelFile(options.model)));
-  KILN_ASSIGN_OR_RETURN(transform.mean, ReadCaffeMean(path));
+  const StatusOr<std::string> path = FindFile(mean_file->second, ModelFile(options.model));
+  if (!path.ok()) return InvalidInput(Message(path.status()), "; --mean gives a mean without it");
+  KILN_ASSIGN_OR_RETURN(transform.mean, ReadCaffeMean(*path));
   return OkStatus();
 }
 
@@ -283,8 +283,10 @@ void Introduce(const Module& model, const Module& training, const Executable& ex
     }
     Note(globals,
          StrCat(function.name, ": ", FormatBytes(static_cast<double>(function.workspace_bytes)),
-                " of intermediates, gradients included; ", FormatBytes(buffers),
-                " of inputs and outputs"));
+                std::string_view(function.name) == kTrainStep
+                    ? " of intermediates, gradients included; "
+                    : " of intermediates; ",
+                FormatBytes(buffers), " of inputs and outputs"));
   }
   const std::string expected = data.train.target_count > 0
                                    ? StrCat(data.train.target_count, " numbers to meet")
