@@ -35,6 +35,7 @@ using Action = std::function<Status()>;
 void AddRunCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddCompileCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddDumpCommand(CLI::App& app, const Globals& globals, Action& action);
+void AddConvertCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddDiffCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddOptCommand(CLI::App& app, const Globals& globals, Action& action);
 void AddCheckCommand(CLI::App& app, const Globals& globals, Action& action);

@@ -73,6 +73,7 @@ int Main(int argc, char** argv) {
   AddRunCommand(app, globals, action);
   AddCompileCommand(app, globals, action);
   AddDumpCommand(app, globals, action);
+  AddConvertCommand(app, globals, action);
   AddDiffCommand(app, globals, action);
   AddOptCommand(app, globals, action);
   AddCheckCommand(app, globals, action);

@@ -9,7 +9,7 @@ import zlib
 
 from cli import CommandTest, floats, model, node, npy, tensors
 
-SUBCOMMANDS = ("run", "compile", "dump", "opt", "check", "bench", "ops")
+SUBCOMMANDS = ("run", "compile", "convert", "diff", "dump", "opt", "check", "bench", "ops")
 LENET = ("lenet5", "--size", "28", "--width", "0.5")
 
 
@@ -394,6 +394,47 @@ class DumpTest(CommandTest):
                    for seed in (1, 1, 2)]
         self.assertEqual(results[0], results[1])
         self.assertNotEqual(results[0], results[2])
+
+
+class ConvertTest(CommandTest):
+    def test_native_forms(self):
+        file = self.generate(*LENET)
+        self.kiln("convert", file, "net.kir")
+        self.kiln("convert", "net.kir", "net.kiln")
+        for other in ("net.kir", "net.kiln"):
+            self.assertRegex(self.kiln("diff", file, other), r"\nequal\n$")
+
+    def test_weights_of_caffe(self):
+        net = self.write("net.prototxt", b"""
+            layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 } } }
+            layer { name: 'fc' type: 'InnerProduct' bottom: 'x' top: 'y'
+                    inner_product_param { num_output: 4 weight_filler { type: 'xavier' } } }""")
+        self.assertIn("fc.weight: the parameter has no value",
+                      self.fails("convert", net, "net.caffemodel", lines=2))
+        self.kiln("convert", net, "net.caffemodel", "--param-seed", "3")
+        self.kiln("convert", net, "seeded.kiln", "--param-seed", "3")
+        self.assertIn("\nequal\n", self.kiln("diff", f"{net},net.caffemodel", "seeded.kiln"))
+        self.assertIn("only a net that was read from Caffe's files",
+                      self.fails("convert", self.generate(*LENET), "lenet.caffemodel"))
+
+
+class DiffTest(CommandTest):
+    def test_layers_that_differ_are_named(self):
+        text = OptTest.TEXT
+        a = self.write("a.kir", text.encode())
+        b = self.write("b.kir", text.replace("relu(%a)", "tanh(%a)").encode())
+        done = self.call("diff", a, b, "--quiet")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("- relu '%b': f32[4]\n", done.stdout)
+        self.assertIn("+ tanh '%b': f32[4]\n", done.stdout)
+        self.assertIn("is not the network in", done.stderr)
+        self.assertTrue(json.loads(self.kiln("diff", a, a, "--json"))["equal"])
+
+    def test_open_batch(self):
+        file = self.generate(*LENET, "--batch", "0")
+        self.assertIn("\nequal\n", self.kiln("diff", file, file, "--batch", "2"))
+        other = self.generate(*LENET)
+        self.assertIn("! input 0: is f32[2,", self.call("diff", file, other, "--batch", "2").stdout)
 
 
 class OptTest(CommandTest):
