@@ -19,7 +19,7 @@ const OpTable& Table() {
           GatherOps,    GeneratorOps,     ReduceOps,   ContractionOps, EinsumOps,
           PoolOps,      NormalizationOps, ResizeOps,   GridSampleOps,  QuantizationOps,
           RecurrentOps, LossOps,          ControlOps,  SequenceOps,    SignalOps,
-          RoiOps,       TextOps,          TrainingOps, DeterminantOps}) {
+          RoiOps,       TextOps,          TrainingOps, DeterminantOps, AttentionOps}) {
       for (OnnxOp& op : family()) {
         std::string name = op.name;
         ops->emplace(std::move(name), std::move(op));

@@ -90,6 +90,7 @@ std::vector<OnnxOp> SignalOps();         // ops/signal.cc: DFT, STFT, MelWeightM
 std::vector<OnnxOp> RoiOps();            // ops/roi.cc: RoiAlign
 std::vector<OnnxOp> TextOps();           // ops/text.cc: TfIdfVectorizer
 std::vector<OnnxOp> DeterminantOps();    // ops/determinant.cc
+std::vector<OnnxOp> AttentionOps();      // ops/attention.cc: Attention, RotaryEmbedding
 std::vector<OnnxOp> TrainingOps();       // ops/training.cc: Adagrad, Adam, Momentum
 
 }  // namespace kiln::onnx_import

@@ -291,6 +291,50 @@ TEST(OnnxOps, FourierTransforms) {
   });
 }
 
+TEST(OnnxOps, AttentionOfEqualScoresIsTheMeanOfWhatIsSeen) {
+  const Shape shape = {1, 1, 2, 1};
+  const Tensor q = F32(shape, {0, 0}), k = F32(shape, {5, 7}), v = F32(shape, {2, 4});
+  const Tensor mask = Tensor::FromInts(ElementType::kBool, {2, 2}, {0, 1, 1, 1});
+  const Tensor short_mask = Tensor::FromInts(ElementType::kBool, {2, 1}, {1, 1});
+  const OnnxAttributes causal = {OnnxInt("is_causal", 1)};
+  CheckAll({
+      {"Attention", 23, {q, k, v}, {}, {F32(shape, {3, 3}), k, v}},
+      {"Attention", 23, {q, k, v}, causal, {F32(shape, {2, 3})}},
+      {"Attention", 23, {q, k, v, mask}, {}, {F32(shape, {4, 3})}},
+      {"Attention", 24, {q, k, v, short_mask}, {}, {F32(shape, {2, 2})}},
+      // Two earlier keys are always seen.
+      {"Attention",
+       23,
+       {q, k, v, F32({2, 4}, std::vector<double>(8, 0)), F32(shape, {1, 1}), F32(shape, {8, 8})},
+       causal,
+       {F32(shape, {6, 5.5})}},
+      // Two heads of queries share one of keys; heads lie side by side.
+      {"Attention",
+       23,
+       {F32({1, 1, 2}, {1, -1}), F32({1, 2, 1}, {40, -40}), F32({1, 2, 1}, {2, 4})},
+       {OnnxInt("q_num_heads", 2), OnnxInt("kv_num_heads", 1)},
+       {F32({1, 1, 2}, {2, 4})}},
+  });
+}
+
+TEST(OnnxOps, RotaryEmbeddingTurnsPairs) {
+  const Tensor x = F32({1, 1, 1, 4}, {1, 2, 3, 4});
+  const Tensor cosine = F32({1, 1, 2}, {0, 0}), sine = F32({1, 1, 2}, {1, 1});
+  CheckAll({
+      {"RotaryEmbedding", 23, {x, cosine, sine}, {}, {F32({1, 1, 1, 4}, {-3, -4, 1, 2})}},
+      {"RotaryEmbedding",
+       23,
+       {x, cosine, sine},
+       {OnnxInt("interleaved", 1)},
+       {F32({1, 1, 1, 4}, {-2, 1, -4, 3})}},
+      {"RotaryEmbedding",
+       23,
+       {x, F32({1, 1, 1}, {0}), F32({1, 1, 1}, {1})},
+       {OnnxInt("rotary_embedding_dim", 2)},
+       {F32({1, 1, 1, 4}, {-2, 1, 3, 4})}},
+  });
+}
+
 TEST(OnnxOps, RecurrentNetsStopAtTheEndOfASequence) {
   // An RNN that adds its input to its state: H = relu(X + H), for sequences of 2 and 1 steps.
   ModelBuilder b(14);
