@@ -106,6 +106,25 @@ Status CumSum(Node& n) {
                           {"reverse", n.Int("reverse") != 0}}));
 }
 
+// y[j] = the product of x[0..j], by doubling: after each step y[j] is that of twice as many
+// elements.
+Status CumProd(Node& n) {
+  KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(int64_t axis, n.KnownInt(1, "axis"));
+  KILN_ASSIGN_OR_RETURN(axis, NormalAxis(axis, Rank(x)));
+  // The elements moved along by `by`, ones behind them.
+  const auto moved = [&](const StatusOr<Op*>& y, int64_t by) {
+    std::vector<int64_t> low(Rank(x), 0), high(Rank(x), 0);
+    low[axis] = n.Int("reverse") != 0 ? -by : by;
+    high[axis] = -low[axis];
+    return n.Make("pad", {y}, {{"low", low}, {"high", high}, {"value", 1.0}});
+  };
+  const int64_t extent = x->shape()[axis];
+  StatusOr<Op*> y = n.Int("exclusive") != 0 && extent > 0 ? moved(x, 1) : x;
+  for (int64_t by = 1; by < extent; by *= 2) y = n.builder().Mul(y, moved(y, by));
+  return n.Result(y);
+}
+
 Status TopK(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("axis", -1), Rank(x)));
@@ -158,6 +177,12 @@ std::vector<OnnxOp> ReduceOps() {
                  .handler = CumSum,
                  .operands = {2, 2},
                  .attributes = {Int("exclusive"), Int("reverse")},
+                 .limits = "known axis"});
+  ops.push_back({.name = "CumProd",
+                 .handler = CumProd,
+                 .operands = {2, 2},
+                 .attributes = {Int("exclusive"), Int("reverse")},
+                 .first = 26,
                  .limits = "known axis"});
   ops.push_back({.name = "TopK",
                  .handler = TopK,

@@ -269,6 +269,19 @@ TEST(OnnxOps, Einsum) {
   });
 }
 
+TEST(OnnxOps, CumulativeProducts) {
+  const Tensor x = F32({5}, {1, 2, 3, 4, 5});
+  const Tensor axis = I64({0});
+  const onnx::AttributeProto reverse = OnnxInt("reverse", 1), exclusive = OnnxInt("exclusive", 1);
+  CheckAll({
+      {"CumProd", 26, {x, axis}, {}, {F32({5}, {1, 2, 6, 24, 120})}},
+      {"CumProd", 26, {x, axis}, {reverse}, {F32({5}, {120, 120, 60, 20, 5})}},
+      {"CumProd", 26, {x, axis}, {exclusive}, {F32({5}, {1, 1, 2, 6, 24})}},
+      {"CumProd", 26, {x, axis}, {exclusive, reverse}, {F32({5}, {120, 60, 20, 5, 1})}},
+      {"CumProd", 26, {F32({2, 1}, {3, 4}), I64({-1})}, {exclusive}, {F32({2, 1}, {1, 1})}},
+  });
+}
+
 TEST(OnnxOps, Determinants) {
   CheckAll({
       // The first pivots are 0: rows are exchanged.
