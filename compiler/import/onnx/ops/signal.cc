@@ -10,7 +10,7 @@ namespace kiln::onnx_import {
 
 namespace {
 
-constexpr int64_t kMaxLength = 2048;  // the matrices hold its square
+constexpr int64_t kMaxLength = 2048;  // the matrices have its square of elements
 
 /// A complex value by its parts, of one shape; `im` is null where it is 0.
 struct Complex {
@@ -18,18 +18,21 @@ struct Complex {
   Op* im;
 };
 
-// cos or sin of the angles 2 pi i k / length, [length, bins].
+StatusOr<Op*> Integer(Builder& b, int64_t value) {
+  return b.Constant(Tensor::FromInts(ElementType::kI64, {}, {value}));
+}
+
+// scale * wave(2 pi i k / length), [length, bins]. Ops, not a constant: a small file must not make
+// the import allocate much. The product is reduced while it is an integer, so the angle is
+// exact; the waves are those of double precision.
 StatusOr<Op*> Waves(Builder& b, ElementType element, int64_t length, int64_t bins,
-                    double (*wave)(double), double scale) {
-  std::vector<double> values;
-  values.reserve(length * bins);
-  for (int64_t i = 0; i < length; ++i) {
-    for (int64_t k = 0; k < bins; ++k) {
-      const auto turns = static_cast<double>(i * k % length) / static_cast<double>(length);
-      values.push_back(scale * wave(2 * std::numbers::pi * turns));
-    }
-  }
-  return b.Constant(Tensor::FromDoubles(element, {length, bins}, values));
+                    std::string_view wave, double scale) {
+  const StatusOr<Op*> steps = b.Mul(IotaAlong(b, 2, 0, length, ElementType::kI64),
+                                    IotaAlong(b, 2, 1, bins, ElementType::kI64));
+  const StatusOr<Op*> phase = b.Cast(b.Make("mod", {steps, Integer(b, length)}), ElementType::kF64);
+  const StatusOr<Op*> angle =
+      b.MulScalar(phase, 2 * std::numbers::pi / static_cast<double>(length));
+  return b.Cast(b.MulScalar(b.Make(wave, {angle}), scale), element);
 }
 
 // The transform along the last dimension, of which `bins` results are wanted:
@@ -43,8 +46,8 @@ StatusOr<Complex> Transform(Node& n, const Complex& x, int64_t bins, bool invers
   }
   const double scale = inverse ? 1.0 / static_cast<double>(length) : 1.0;
   const ElementType element = x.re->element();
-  const StatusOr<Op*> cosine = Waves(b, element, length, bins, std::cos, scale);
-  const StatusOr<Op*> sine = Waves(b, element, length, bins, std::sin, inverse ? scale : -scale);
+  const StatusOr<Op*> cosine = Waves(b, element, length, bins, "cos", scale);
+  const StatusOr<Op*> sine = Waves(b, element, length, bins, "sin", inverse ? scale : -scale);
   const auto times = [&](Op* part, const StatusOr<Op*>& waves) {
     return n.Make("matmul", {part, waves});
   };
@@ -150,12 +153,10 @@ Status Stft(Node& n) {
                         "; a frame may have up to ", kMaxLength);
   }
   const int64_t frames = (samples - length) / step + 1;
-  std::vector<int64_t> at;
-  for (int64_t f = 0; f < frames; ++f) {
-    for (int64_t i = 0; i < length; ++i) at.push_back(f * step + i);
-  }
-  KILN_ASSIGN_OR_RETURN(Op* const positions,
-                        b.Constant(Tensor::FromInts(ElementType::kI64, {frames, length}, at)));
+  KILN_ASSIGN_OR_RETURN(
+      Op* const positions,
+      b.Add(b.Mul(IotaAlong(b, 2, 0, frames, ElementType::kI64), Integer(b, step)),
+            IotaAlong(b, 2, 1, length, ElementType::kI64)));
   KILN_ASSIGN_OR_RETURN(Complex parts, Parts(b, signal));
   for (Op** const part : {&parts.re, &parts.im}) {
     if (*part == nullptr) continue;
@@ -171,6 +172,7 @@ Status Stft(Node& n) {
 
 // [dft_length/2+1, mel bins]: triangles around points that are equally far apart in mel.
 Status MelWeightMatrix(Node& n) {
+  constexpr int64_t kMaxMelBins = 512;
   KILN_ASSIGN_OR_RETURN(const int64_t mel_bins, n.KnownInt(0, "num_mel_bins"));
   KILN_ASSIGN_OR_RETURN(const int64_t length, n.KnownInt(1, "dft_length"));
   KILN_ASSIGN_OR_RETURN(const int64_t rate, n.KnownInt(2, "sample_rate"));
@@ -179,7 +181,7 @@ Status MelWeightMatrix(Node& n) {
   KILN_ASSIGN_OR_RETURN(const ElementType element,
                         n.TypeAttribute("output_datatype", ElementType::kF32));
   const int64_t bins = length / 2 + 1;
-  if (mel_bins < 1 || mel_bins > kMaxLength || length < 1 || length > 64 * kMaxLength || rate < 1 ||
+  if (mel_bins < 1 || mel_bins > kMaxMelBins || length < 1 || length > kMaxLength || rate < 1 ||
       !(low >= 0) || !(high > low)) {
     return InvalidInput("no mel weights for ", mel_bins, " bins, length ", length, ", rate ", rate,
                         ", ", low, " to ", high, " Hz");
