@@ -39,7 +39,7 @@ class RoiAligner {
 
  private:
   Status ReadOperands() {
-    constexpr int64_t kMaxExtent = 4096;
+    constexpr int64_t kMaxExtent = 256;
     KILN_ASSIGN_OR_RETURN(x_, n_.operand(0));
     KILN_ASSIGN_OR_RETURN(rois_, n_.operand(1));
     KILN_ASSIGN_OR_RETURN(const TensorType items, n_.OperandType(2));

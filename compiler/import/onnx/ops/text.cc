@@ -75,7 +75,6 @@ StatusOr<Op*> CountAll(Node& n, Op* x, const std::vector<Grams>& pool) {
 }
 
 Status TfIdfVectorizer(Node& n) {
-  constexpr int64_t kMaxColumns = 1 << 20;
   Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op * x, n.operand(0));
   if (Rank(x) != 1 && Rank(x) != 2) return InvalidInput("X is ", x->type().ToString());
@@ -93,7 +92,7 @@ Status TfIdfVectorizer(Node& n) {
                         " entries for ", grams, " n-grams");
   }
   const int64_t width = *std::max_element(columns.begin(), columns.end()) + 1;
-  if (*std::min_element(columns.begin(), columns.end()) < 0 || width > kMaxColumns) {
+  if (*std::min_element(columns.begin(), columns.end()) < 0 || width > 1024 + 16 * grams) {
     return InvalidInput("attribute 'ngram_indexes' is out of range");
   }
   // The n-gram that each column counts; a column of none reads behind the last one, a zero.
