@@ -13,9 +13,11 @@ namespace {
 
 constexpr char kDescription[] =
     "Kiln compiles neural networks to native code.\n\n"
-    "A MODEL is any file that Kiln reads (ONNX, Kiln's own .kir and .kiln), told by its content;\n"
-    "`kiln run` and `kiln bench` also take a library that `kiln compile` has made. The files of a\n"
-    "format that has several are joined by commas: net.prototxt,net.caffemodel.";
+    "A MODEL is any file that Kiln reads (ONNX, Caffe, Caffe2, MXNet, TensorFlow, its own), told "
+    "by its\n"
+    "content; `kiln run` and `kiln bench` also take a library that `kiln compile` has made. The "
+    "files\n"
+    "of a format that has several are joined by commas: net.prototxt,net.caffemodel.";
 
 constexpr char kFooter[] =
     "Exit status: 0 success; 1 the work failed, and each problem is a line `kiln: error: FILE: "

@@ -336,10 +336,17 @@ Term SumUnpool(const Op& op, const Term& dy) {
 }
 
 StatusOr<Op*> MaxPoolGradient(Builder& b, Op& op, size_t, Op* dy) {
+  Term y(b, &op), passed(b, dy);
+  if (op.Bool("zero_padding")) {  // nothing goes back from where a zero of the padding is largest
+    AttributeMap plain = op.attributes();
+    plain.insert_or_assign("zero_padding", false);
+    y = Term(b, op.operand(0)).Make("max_pool", std::move(plain));
+    passed = Where(Equal(y, Term(b, &op)), passed, 0);
+  }
   AttributeMap attributes = UnpoolAttributesOf(op);
   attributes.erase("input");
-  const auto taps = b.Make("max_pool_taps", {op.operand(0), &op}, std::move(attributes));
-  return b.Make("max_unpool", {dy, taps}, UnpoolAttributesOf(op));
+  const auto taps = b.Make("max_pool_taps", {op.operand(0), y.op()}, std::move(attributes));
+  return b.Make("max_unpool", {passed.op(), taps}, UnpoolAttributesOf(op));
 }
 
 StatusOr<Op*> AvgPoolGradient(Builder& b, Op& op, size_t, Op* dy) {

@@ -459,6 +459,7 @@ StatusOr<Op*> ConvWeightGradient(Generator& g, const OpDef&) {
 StatusOr<Op*> Unpool(Generator& g, const OpDef& def) {
   KILN_ASSIGN_OR_RETURN(Op* const pool, Pool(g, *FindOp("max_pool")));
   AttributeMap attributes = pool->attributes();
+  attributes.erase("zero_padding");
   const auto taps = g.builder().Make("max_pool_taps", {pool->operand(0), pool}, attributes);
   if (def.name == "max_pool_taps") return taps;
   const Shape& x = pool->operand(0)->shape();

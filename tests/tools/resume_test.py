@@ -144,7 +144,6 @@ class ResumeTest(TrainTest):
                                              rate=0.001))
         while not (self.folder / run / "metrics.csv").exists():
             time.sleep(0.005)
-        time.sleep(0.05)
         process.send_signal(signal.SIGHUP)
         process.communicate()
         self.assertEqual(process.returncode, 0)

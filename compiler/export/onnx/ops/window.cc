@@ -24,7 +24,28 @@ void AddDilations(const Op& op, Attributes& attributes) {
   if (IsDilated(op)) attributes.push_back(Ints("dilations", op.Ints("dilations")));
 }
 
+// The operand with the window's padding as zeros.
+std::string Padded(NodeWriter& n) {
+  const std::vector<int64_t>&low = n.op().Ints("pads_low"), &high = n.op().Ints("pads_high");
+  std::vector<int64_t> pads = {0, 0};
+  pads.insert(pads.end(), low.begin(), low.end());
+  pads.insert(pads.end(), {0, 0});
+  pads.insert(pads.end(), high.begin(), high.end());
+  return n.Node("Pad", {n.operand(0), n.Indices(pads)});
+}
+
+// The window without its padding.
+Attributes WindowWithinOperand(const Op& op) {
+  Attributes window = {Ints("kernel_shape", op.Ints("kernel")),
+                       Ints("strides", op.Ints("strides"))};
+  AddDilations(op, window);
+  return window;
+}
+
 Status MaxPool(NodeWriter& n) {
+  if (n.op().Bool("zero_padding")) {
+    return n.Result("MaxPool", {Padded(n)}, WindowWithinOperand(n.op()));
+  }
   Attributes attributes = WindowOf(n.op(), n.op().Ints("pads_high"));
   AddDilations(n.op(), attributes);
   return n.Result("MaxPool", {n.operand(0)}, attributes);
@@ -58,15 +79,7 @@ int64_t Counted(const Op& op, size_t d, int64_t p) {
 Status AvgPoolOfPadded(NodeWriter& n) {
   const Op& op = n.op();
   const Shape& shape = op.shape();
-  std::vector<int64_t> pads = {0, 0};
-  pads.insert(pads.end(), op.Ints("pads_low").begin(), op.Ints("pads_low").end());
-  pads.insert(pads.end(), {0, 0});
-  pads.insert(pads.end(), op.Ints("pads_high").begin(), op.Ints("pads_high").end());
-  const std::string padded = n.Node("Pad", {n.operand(0), n.Indices(pads)});
-  Attributes window = {Ints("kernel_shape", op.Ints("kernel")),
-                       Ints("strides", op.Ints("strides"))};
-  AddDilations(op, window);
-  const std::string mean = n.Node("AveragePool", {padded}, window);
+  const std::string mean = n.Node("AveragePool", {Padded(n)}, WindowWithinOperand(op));
   Shape ratio_shape = shape;
   ratio_shape[0] = ratio_shape[1] = 1;
   std::vector<double> ratios(static_cast<size_t>(ElementCount(ratio_shape)));

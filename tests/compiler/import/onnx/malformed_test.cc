@@ -134,7 +134,7 @@ std::vector<Row> StructureRows() {
              "If", {"c"}, {"y"},
              {OnnxGraph("then_branch", branch("t", 0)), OnnxGraph("else_branch", branch("e", 1))});
        },
-       "y: the branches give i64[] and i64[1]"},
+       "y: the condition is not known when compiling, and a result is i64[] or i64[1] by it"},
   };
 }
 
