@@ -76,10 +76,11 @@ void Report(const Program& program, const std::string& header, const CompileComm
 
 Status Compile(const CompileCommandOptions& options, const Globals& globals) {
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
+  StepOptions step = options.step;
+  KILN_RETURN_IF_ERROR(ResolveSolver(step));
   KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
   const std::string path = ModelFile(options.model);
-  KILN_RETURN_IF_ERROR(
-      InFile(path, AddTrainingFunctions(*module, options.functions, options.step)));
+  KILN_RETURN_IF_ERROR(InFile(path, AddTrainingFunctions(*module, options.functions, step)));
   KILN_RETURN_IF_ERROR(InFile(path, SelectFunctions(*module, options.functions)));
   if (module->functions().empty()) return InvalidInput(path, ": there is no function to compile");
   if (options.emit == "ir") {

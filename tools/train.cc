@@ -217,10 +217,9 @@ Status WriteResults(const Module& model, const RunResult& result, const DatasetS
 
 Status Train(TrainOptions options, const Globals& globals) {
   KILN_RETURN_IF_ERROR(ApplySolver(options));
-  options.step.solver.kind = *ParseSolverKind(options.step.optimizer);
+  KILN_RETURN_IF_ERROR(ResolveSolver(options.step));
   options.rate.kind = *ParseRateKind(options.policy);
   options.data.split.seed = options.run.seed;
-  KILN_RETURN_IF_ERROR(Check(options.step.solver));
   KILN_ASSIGN_OR_RETURN(CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(const DatasetSplit data, LoadData(options.data));
   const std::string path = ModelFile(options.model);

@@ -78,6 +78,11 @@ void AddStepOptions(CLI::App& app, StepOptions& options) {
       ->check(CLI::PositiveNumber);
 }
 
+Status ResolveSolver(StepOptions& options) {
+  options.solver.kind = *ParseSolverKind(options.optimizer);
+  return Check(options.solver);
+}
+
 Status AddTrainingFunctions(Module& module, const std::vector<std::string>& functions,
                             const StepOptions& options) {
   const auto lacks = [&](const char* name) {
@@ -88,10 +93,7 @@ Status AddTrainingFunctions(Module& module, const std::vector<std::string>& func
     KILN_RETURN_IF_ERROR(AddLossFunction(module, options.loss));
   }
   if (!step) return OkStatus();
-  SolverOptions solver = options.solver;
-  solver.kind = *ParseSolverKind(options.optimizer);
-  KILN_RETURN_IF_ERROR(Check(solver));
-  return AddTrainStep(module, {.solver = solver, .mode = ModeOf(module)});
+  return AddTrainStep(module, {.solver = options.solver, .mode = ModeOf(module)});
 }
 
 }  // namespace kiln

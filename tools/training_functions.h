@@ -21,8 +21,11 @@ struct StepOptions {
 /// Declares --loss, --optimizer, --momentum, --weight-decay, --clip-norm and --iter-size.
 void AddStepOptions(CLI::App& app, StepOptions& options);
 
+/// Sets the solver's kind from the optimizer's name and checks the solver's numbers.
+Status ResolveSolver(StepOptions& options);
+
 /// Adds "loss" and "train_step" (with it "accumulate", if an update takes several batches) where
-/// `functions` names them and the module lacks them.
+/// `functions` names them and the module lacks them. The solver must be resolved.
 Status AddTrainingFunctions(Module& module, const std::vector<std::string>& functions,
                             const StepOptions& options);
 
