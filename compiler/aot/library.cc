@@ -5,40 +5,47 @@
 #include "compiler/aot/link.h"
 #include "compiler/aot/parameter_object.h"
 #include "compiler/codegen/driver.h"
+#include "runtime/file.h"
 
 namespace kiln {
 
 namespace {
 
-/// A linker with all kernels (each once, in program order), the driver and the parameters.
-StatusOr<std::unique_ptr<Linker>> GatherObjects(Program& program, const ObjectOptions& options) {
-  KILN_ASSIGN_OR_RETURN(auto linker, Linker::Create());
+/// Adds all kernels (each once, in program order) and the driver, whose object file it returns.
+StatusOr<std::string> AddCode(const Program& program, const ObjectOptions& options,
+                              Linker& linker) {
   KILN_ASSIGN_OR_RETURN(const std::vector<KernelObject> kernels, CompileKernels(program, options));
   std::set<std::string> seen;
   DriverOptions driver_options;
   driver_options.own_parameters = true;
   for (const KernelObject& kernel : kernels) {
     driver_options.kernel_symbols.push_back(kernel.symbol);
-    if (seen.insert(kernel.symbol).second) KILN_RETURN_IF_ERROR(linker->Add(kernel.bytes));
+    if (seen.insert(kernel.symbol).second) KILN_RETURN_IF_ERROR(linker.Add(kernel.bytes));
   }
-  KILN_ASSIGN_OR_RETURN(const std::string driver,
+  KILN_ASSIGN_OR_RETURN(std::string driver,
                         CompileDriver(program, driver_options, options.target, CodeForm::kObject));
-  KILN_RETURN_IF_ERROR(linker->Add(driver));
-  KILN_RETURN_IF_ERROR(WriteParameterObject(program, driver, linker->AddFile()));
-  return linker;
+  KILN_RETURN_IF_ERROR(linker.Add(driver));
+  return driver;
 }
 
 }  // namespace
 
-Status EmitLibrary(Program& program, const ObjectOptions& options, const std::string& soname,
+Status EmitLibrary(const Program& program, const ObjectOptions& options, const std::string& soname,
                    const std::string& output) {
-  KILN_ASSIGN_OR_RETURN(const auto linker, GatherObjects(program, options));
-  return linker->LinkSharedLibrary(soname, options.target, output);
+  KILN_ASSIGN_OR_RETURN(const auto linker, Linker::Create());
+  KILN_ASSIGN_OR_RETURN(const std::string driver, AddCode(program, options, *linker));
+  KILN_ASSIGN_OR_RETURN(const std::string placeholder, PlaceholderObject(driver));
+  KILN_RETURN_IF_ERROR(linker->Add(placeholder));
+  KILN_ASSIGN_OR_RETURN(const auto library, linker->LinkSharedLibrary(soname, options.target));
+  return WriteLibraryWithParameters(program, library->bytes(), output);
 }
 
 Status EmitObject(Program& program, const ObjectOptions& options, const std::string& output) {
-  KILN_ASSIGN_OR_RETURN(const auto linker, GatherObjects(program, options));
-  return linker->LinkRelocatable(output);
+  KILN_ASSIGN_OR_RETURN(const auto linker, Linker::Create());
+  KILN_ASSIGN_OR_RETURN(const std::string driver, AddCode(program, options, *linker));
+  KILN_RETURN_IF_ERROR(WriteParameterObject(program, driver, linker->AddFile()));
+  KILN_ASSIGN_OR_RETURN(const auto object, linker->LinkRelocatable());
+  return WriteFile(output, {object->bytes()});
 }
 
 StatusOr<std::string> EmitText(const Program& program, const Target& target, CodeForm form) {

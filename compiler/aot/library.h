@@ -15,12 +15,12 @@
 
 namespace kiln {
 
-/// Writes an ELF shared library with the given SONAME to `output`. Takes the parameters' values out
-/// of `program`; all else stays.
-Status EmitLibrary(Program& program, const ObjectOptions& options, const std::string& soname,
+/// Writes an ELF shared library with the given SONAME to `output`.
+Status EmitLibrary(const Program& program, const ObjectOptions& options, const std::string& soname,
                    const std::string& output);
 
-/// Writes one relocatable object file that defines kiln_library(), likewise.
+/// Writes one relocatable object file that defines kiln_library(). Takes the parameters' values out
+/// of `program`; all else stays.
 Status EmitObject(Program& program, const ObjectOptions& options, const std::string& output);
 
 /// The LLVM IR or assembly of all kernels and the driver, one after another.

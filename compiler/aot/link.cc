@@ -14,11 +14,8 @@
 #include <fstream>
 #include <mutex>
 
-#include "compiler/codegen/driver.h"
 #include "compiler/codegen/emit.h"
 #include "compiler/codegen/llvm_target.h"
-#include "ir/support/file.h"
-#include "runtime/file.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -116,16 +113,15 @@ StatusOr<std::string> Linker::StubLibrary(const std::set<std::string>& symbols,
   return path;
 }
 
-Status Linker::Link(std::vector<std::string> arguments, const std::string& output) const {
+StatusOr<std::shared_ptr<const MappedFile>> Linker::Link(std::vector<std::string> arguments) const {
   const std::string linked = PathOf("out");
   arguments.insert(arguments.end(), {"-o", linked});
   KILN_RETURN_IF_ERROR(RunLld(arguments));
-  KILN_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(linked));
-  return WriteFile(output, {file->bytes()});
+  return MappedFile::Open(linked);
 }
 
-Status Linker::LinkSharedLibrary(const std::string& soname, const Target& target,
-                                 const std::string& output) {
+StatusOr<std::shared_ptr<const MappedFile>> Linker::LinkSharedLibrary(const std::string& soname,
+                                                                      const Target& target) {
   std::vector<std::string> arguments = {"ld.lld",
                                         "-shared",
                                         "-soname",
@@ -144,7 +140,7 @@ Status Linker::LinkSharedLibrary(const std::string& soname, const Target& target
   arguments.insert(arguments.end(), files_.begin(), files_.end());
   std::set<std::string> libc, libm;
   for (const std::string& name : undefined_) {
-    if (defined_.contains(name) || name == kParametersSymbol) continue;
+    if (defined_.contains(name)) continue;
     (LibcSymbols().contains(name) ? libc : libm).insert(name);
   }
   for (const auto& [name, symbols] : {std::pair("libm.so.6", libm), std::pair("libc.so.6", libc)}) {
@@ -152,13 +148,13 @@ Status Linker::LinkSharedLibrary(const std::string& soname, const Target& target
     KILN_ASSIGN_OR_RETURN(std::string stub, StubLibrary(symbols, name, target));
     arguments.push_back(std::move(stub));
   }
-  return Link(std::move(arguments), output);
+  return Link(std::move(arguments));
 }
 
-Status Linker::LinkRelocatable(const std::string& output) {
+StatusOr<std::shared_ptr<const MappedFile>> Linker::LinkRelocatable() {
   std::vector<std::string> arguments = {"ld.lld", "-r"};
   arguments.insert(arguments.end(), files_.begin(), files_.end());
-  return Link(std::move(arguments), output);
+  return Link(std::move(arguments));
 }
 
 }  // namespace kiln

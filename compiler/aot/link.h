@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/schedule/target.h"
+#include "ir/support/file.h"
 #include "ir/support/status.h"
 
 namespace kiln {
@@ -26,13 +27,13 @@ class Linker {
   /// A path to which the caller writes an object file without undefined symbols before linking.
   std::string AddFile();
 
-  /// Writes a shared library to `output`. Undefined functions must be libm's or libc's memory
-  /// functions; the library then names libm.so.6 or libc.so.6 as needed. Linkers on several threads
-  /// wait for each other: LLD has global state.
-  Status LinkSharedLibrary(const std::string& soname, const Target& target,
-                           const std::string& output);
-  /// Writes one relocatable object to `output`.
-  Status LinkRelocatable(const std::string& output);
+  /// A shared library. Undefined functions must be libm's or libc's memory functions; the library
+  /// then names libm.so.6 or libc.so.6 as needed. Linkers on several threads wait for each other:
+  /// LLD has global state.
+  StatusOr<std::shared_ptr<const MappedFile>> LinkSharedLibrary(const std::string& soname,
+                                                                const Target& target);
+  /// One relocatable object.
+  StatusOr<std::shared_ptr<const MappedFile>> LinkRelocatable();
 
  private:
   explicit Linker(std::string folder) : folder_(std::move(folder)) {}
@@ -40,7 +41,7 @@ class Linker {
   Status Write(const std::string& name, const std::string& bytes) const;
   StatusOr<std::string> StubLibrary(const std::set<std::string>& symbols, const std::string& soname,
                                     const Target& target) const;
-  Status Link(std::vector<std::string> arguments, const std::string& output) const;
+  StatusOr<std::shared_ptr<const MappedFile>> Link(std::vector<std::string> arguments) const;
 
   std::string folder_;
   std::vector<std::string> files_;

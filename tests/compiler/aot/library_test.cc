@@ -97,6 +97,53 @@ TEST(LibraryTest, ParametersOfAnotherMachinesLibraryAreForThatMachine) {
             std::string::npos);
 }
 
+/// y = x * v + w for two vectors of `count` numbers: 1, 2, 3, ... and -1, -2, -3, ...
+std::unique_ptr<Module> TwoVectors(int64_t count) {
+  auto module = std::make_unique<Module>();
+  for (const double sign : {1.0, -1.0}) {
+    std::vector<double> values(static_cast<size_t>(count));
+    for (size_t i = 0; i < values.size(); ++i) values[i] = sign * static_cast<double>(i + 1);
+    module->SetParameter(
+        {sign > 0 ? "v" : "w", Tensor::FromDoubles(ElementType::kF32, {count}, values)});
+  }
+  Graph* const graph = module->AddFunction("forward");
+  Builder b(graph);
+  const auto x = b.Input("x", {ElementType::kF32, {count}, {}});
+  const auto y = b.Add(b.Mul(x, b.Parameter("v")), b.Parameter("w"));
+  EXPECT_TRUE(y.ok()) << y.status();
+  graph->AddOutput("y", *y);
+  return module;
+}
+
+TEST(LibraryTest, ParametersLieReadOnlyBehindAllElse) {
+  constexpr int64_t kCount = 50001;  // many pages, and no whole number of cache lines
+  const std::string path = Emit(TwoVectors(kCount), *HostTarget(), "libvectors.so");
+  const auto library = Library::Open(path);
+  ASSERT_TRUE(library.ok()) << library.status();
+  const kiln_library_info& info = (*library)->info();
+  ASSERT_EQ(info.num_parameters, 2);
+  for (int p = 0; p < 2; ++p) {
+    const double sign = std::string(info.parameters[p].name) == "v" ? 1 : -1;
+    const char* const data =
+        static_cast<const char*>(info.parameters_data) + info.parameter_offsets[p];
+    for (const int64_t i : {int64_t{0}, kCount / 2, kCount - 1}) {
+      EXPECT_EQ(LoadDouble(ElementType::kF32, data + 4 * i), sign * static_cast<double>(i + 1));
+    }
+  }
+  const std::string bytes = ReadAll(path);
+  Elf64_Ehdr header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
+  std::memcpy(segments.data(), bytes.data() + header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr));
+  Elf64_Phdr last{};
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type == PT_LOAD && segment.p_vaddr >= last.p_vaddr) last = segment;
+  }
+  EXPECT_EQ(last.p_flags, static_cast<uint32_t>(PF_R));
+  EXPECT_GE(last.p_filesz, info.parameters_bytes);
+  EXPECT_EQ(header.e_shoff + header.e_shnum * sizeof(Elf64_Shdr), bytes.size());
+}
+
 TEST(LibraryTest, AMissingValueIsToldByName) {
   auto module = Affine();
   module->SetParameter({"b", Tensor::Unknown({ElementType::kF32, {3}, {}}, "no such hash")});
