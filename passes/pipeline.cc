@@ -35,8 +35,12 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       MergeSiblings(),
       // Zeros around an image are padding of the convolution that reads it.
       FoldPadding(),
+      // Weights that have been folded into others take no memory.
+      EliminateDeadCode(),
       // 3x3 convolutions that gain by it are winograd_conv, with transformed weights.
       UseWinograd(options.winograd, options.lanes),
+      // Nor do weights that have been transformed.
+      EliminateDeadCode(),
       // Pools over what is never negative may read the same zeros.
       PadPoolsWithZeros(),
       // Images that will lie channels last are flattened so.

@@ -112,6 +112,11 @@ class WeightPacker {
     }
     op.SetOperand(slot, packed);
     if (op.body() != nullptr) op.body()->inputs()[slot]->SetLayout(layout);
+    if (weights->users().empty()) {
+      // Now, so that a large model's weights are not all there twice.
+      std::erase_if(packed_, [&](const auto& entry) { return entry.first.first == weights; });
+      EraseIfDead(weights);
+    }
     return OkStatus();
   }
 

@@ -1,5 +1,8 @@
 #include "compiler/import/onnx/raw_data.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <limits>
 
 #include "compiler/import/protobuf.h"
@@ -60,8 +63,18 @@ std::optional<std::span<const char>> RawData::Find(const std::string& raw_data) 
   return it == payloads_.end() ? std::nullopt : std::optional(it->second);
 }
 
+std::shared_ptr<const void> RawData::OwnerOf(std::span<const char> bytes) const {
+  return std::shared_ptr<const void>(bytes.data(), [file = file_, bytes](const void*) {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto start = reinterpret_cast<uintptr_t>(bytes.data());
+    const uintptr_t first = (start + page - 1) / page * page;
+    const uintptr_t last = (start + bytes.size()) / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  });
+}
+
 StatusOr<std::string> CutOutRawData(RawData& raw_data) {
-  const std::span<const char> bytes = raw_data.file()->bytes();
+  const std::span<const char> bytes = raw_data.file().bytes();
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
     return InvalidInput("the file is over 2 GiB, the limit of its format");
   }

@@ -24,8 +24,10 @@ class RawData {
 
   /// What `raw_data` stands for if it is a token.
   std::optional<std::span<const char>> Find(const std::string& raw_data) const;
-  /// Keeps the bytes that tokens stand for alive.
-  const std::shared_ptr<const MappedFile>& file() const { return file_; }
+  const MappedFile& file() const { return *file_; }
+  /// Keeps `bytes` of the file mapped. When the last owner goes, their pages leave memory, even if
+  /// other parts of the file live on.
+  std::shared_ptr<const void> OwnerOf(std::span<const char> bytes) const;
 
   /// A token for `payload`, a part of the file. It tells where the file is mapped, which no file
   /// can know, so none holds a token of its own making.

@@ -100,7 +100,7 @@ StatusOr<Tensor> FromRaw(TensorType type, TensorProto* proto, const RawData& raw
     return InvalidInput("holds ", found, " bytes, its type ", type.ToString(), " needs ",
                         type.bytes());
   }
-  if (mapped) return FromBytes(std::move(type), raw_data.file(), *mapped);
+  if (mapped) return FromBytes(std::move(type), raw_data.OwnerOf(*mapped), *mapped);
   const std::shared_ptr<const std::string> raw(proto->release_raw_data());
   return FromBytes(std::move(type), raw, *raw);
 }
