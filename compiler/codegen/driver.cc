@@ -10,6 +10,7 @@
 
 #include "compiler/codegen/emit.h"
 #include "compiler/codegen/llvm_target.h"
+#include "ir/support/parallel.h"
 #include "runtime/abi/kiln.h"
 
 namespace kiln {
@@ -326,7 +327,11 @@ StatusOr<Pages> TakeParameterBlock(Program& program) {
                               kBufferAlignment));
   for (ParameterSlot& slot : program.parameters) {
     const std::span<const char> bytes = slot.value.bytes();
-    if (!bytes.empty()) std::memcpy(block.data() + slot.offset, bytes.data(), bytes.size());
+    char* const to = block.data() + slot.offset;
+    const auto size = static_cast<int64_t>(bytes.size());
+    ParallelFor(size, size, [&](int64_t begin, int64_t end) {
+      if (begin < end) std::memcpy(to + begin, &bytes[begin], static_cast<size_t>(end - begin));
+    });
     slot.value = Tensor::Unknown(slot.value.type(), "");
   }
   return block;

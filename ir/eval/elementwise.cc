@@ -8,6 +8,7 @@
 #include "ir/graph/op_def.h"
 #include "ir/ops/shape_util.h"
 #include "ir/support/bytes.h"
+#include "ir/support/parallel.h"
 
 namespace kiln {
 
@@ -36,16 +37,19 @@ class Runs {
     while (!outer_.empty() && Joins(outer_.size() - 1)) outer_.pop_back();
   }
 
-  // visit(offset in the result, offset in each operand, number of elements)
+  int64_t count() const { return ElementCount(outer_); }
+
+  // visit(offset in the result, offset in each operand, number of elements), for some of the runs.
   template <typename Visit>
-  void ForEach(const Visit& visit) const {
+  void ForEach(int64_t begin, int64_t end, const Visit& visit) const {
     std::vector<int64_t> offsets(strides_.size());
-    for (Index index(outer_); index.valid(); index.Next()) {
-      for (size_t k = 0; k < offsets.size(); ++k) {
-        offsets[k] = 0;
-        for (size_t d = 0; d < outer_.size(); ++d) offsets[k] += index[d] * strides_[k][d];
+    for (int64_t run = begin; run < end; ++run) {
+      std::fill(offsets.begin(), offsets.end(), 0);
+      int64_t rest = run;
+      for (size_t d = outer_.size(); d-- > 0; rest /= outer_[d]) {
+        for (size_t k = 0; k < offsets.size(); ++k) offsets[k] += rest % outer_[d] * strides_[k][d];
       }
-      visit(index.linear() * length_, offsets, length_);
+      visit(run * length_, offsets, length_);
     }
   }
   // 1 where operand k advances, 0 where it stays.
@@ -75,9 +79,10 @@ class Runs {
 };
 
 // Computes every element. load(k, offset, count, out) reads elements of operand k, and
-// store(offset, count, values) writes elements of the result.
+// store(offset, count, values) writes elements of the result, on several threads where the result
+// has many `bytes`.
 template <typename Load, typename Store>
-Status ForEachBlock(const Op& op, const Load& load, const Store& store) {
+Status ForEachBlock(const Op& op, int64_t bytes, const Load& load, const Store& store) {
   std::vector<loop::Buffer> inputs;
   std::vector<const Shape*> shapes;
   for (const Op* const operand : op.operands()) {
@@ -88,23 +93,26 @@ Status ForEachBlock(const Op& op, const Load& load, const Store& store) {
     return loop::Load(inputs[k], {});
   };
   const std::vector<loop::Expr> anywhere(op.shape().size(), loop::Expr(int64_t{0}));
-  KILN_ASSIGN_OR_RETURN(ScalarProgram program,
+  KILN_ASSIGN_OR_RETURN(const ScalarProgram compiled,
                         ScalarProgram::Compile(op.def().element(op, read, anywhere), inputs));
   const Runs runs(op.shape(), shapes);
-  runs.ForEach([&](int64_t to, const std::vector<int64_t>& from, int64_t length) {
-    for (int64_t done = 0; done < length; done += ScalarProgram::kBlock) {
-      const int64_t count = std::min(length - done, ScalarProgram::kBlock);
-      for (size_t k = 0; k < from.size(); ++k) {
-        Scalar* const values = program.input(k);
-        if (runs.step(k) == 1) {
-          load(k, from[k] + done, count, values);
-        } else {
-          load(k, from[k], 1, values);
-          std::fill_n(values + 1, count - 1, values[0]);
+  ParallelFor(runs.count(), bytes, [&](int64_t begin, int64_t end) {
+    ScalarProgram program = compiled;
+    runs.ForEach(begin, end, [&](int64_t to, const std::vector<int64_t>& from, int64_t length) {
+      for (int64_t done = 0; done < length; done += ScalarProgram::kBlock) {
+        const int64_t count = std::min(length - done, ScalarProgram::kBlock);
+        for (size_t k = 0; k < from.size(); ++k) {
+          Scalar* const values = program.input(k);
+          if (runs.step(k) == 1) {
+            load(k, from[k] + done, count, values);
+          } else {
+            load(k, from[k], 1, values);
+            std::fill_n(values + 1, count - 1, values[0]);
+          }
         }
+        store(to + done, count, program.Run(count));
       }
-      store(to + done, count, program.Run(count));
-    }
+    });
   });
   return OkStatus();
 }
@@ -147,7 +155,7 @@ void StoreScalars(ElementType element, const Scalar* values, int64_t count, char
 
 Status EvaluateElementwise(const Op& op, std::span<const Array* const> operands, Array& result) {
   return ForEachBlock(
-      op,
+      op, 0,
       [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
         for (int64_t j = 0; j < count; ++j) out[j] = GetElement(*operands[k], offset + j);
       },
@@ -161,7 +169,7 @@ StatusOr<Tensor> EvaluateElementwise(const Op& op, std::span<const Tensor* const
   const std::shared_ptr<char> bytes = AllocateBytes(size);
   const int64_t width = ByteSize(op.element());
   KILN_RETURN_IF_ERROR(ForEachBlock(
-      op,
+      op, op.type().bytes(),
       [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
         const ElementType element = operands[k]->type().element;
         LoadScalars(element, operands[k]->bytes().data() + offset * ByteSize(element), count, out);

@@ -4,6 +4,7 @@
 
 #include "ir/graph/op_def.h"
 #include "ir/support/bytes.h"
+#include "ir/support/parallel.h"
 
 namespace kiln {
 
@@ -56,13 +57,20 @@ class Mover {
     }
   }
 
-  void Run() {
+  /// What lies at positions [begin, end) of the outermost physical dimension.
+  void Run(int64_t begin, int64_t end) {
     int64_t offset = 0;
     for (const Dimension& dimension : dimensions_) {
       logical_[dimension.dim] -= dimension.low;
       offset -= dimension.low * dimension.stride;
     }
-    Move(0, offset);
+    if (dimensions_.empty()) return Move(0, offset);
+    const Dimension& outermost = dimensions_[0];
+    logical_[outermost.dim] += begin * outermost.units;
+    for (int64_t i = begin; i < end; ++i) {
+      Move(1, offset + i * outermost.stride);
+      logical_[outermost.dim] += outermost.units;
+    }
   }
 
  private:
@@ -102,8 +110,13 @@ class Mover {
 
   void MoveRow(const Dimension& row, int64_t offset) {
     Word* const to = to_;
-    for (int64_t i = 0; i < row.extent; ++i) to[i] = Load(offset + i * row.stride);
     to_ += row.extent;
+    if (row.stride == 1) {
+      std::memcpy(to, from_ + offset * static_cast<int64_t>(sizeof(Word)),
+                  static_cast<size_t>(row.extent) * sizeof(Word));
+      return;
+    }
+    for (int64_t i = 0; i < row.extent; ++i) to[i] = Load(offset + i * row.stride);
   }
 
   Word Load(int64_t i) const {
@@ -121,10 +134,14 @@ class Mover {
 };
 
 template <typename Word>
-void MoveWords(const Tensor& tensor, const Layout& layout, char* to) {
-  Mover<Word>(tensor.shape(), PhysicalDimensions(tensor.shape(), layout), tensor.bytes().data(),
-              reinterpret_cast<Word*>(to))
-      .Run();
+void MoveWords(const Tensor& tensor, const TensorType& type, char* to) {
+  const std::vector<Dimension> dimensions = PhysicalDimensions(tensor.shape(), type.layout);
+  const int64_t extent = dimensions.empty() ? 1 : dimensions[0].extent;
+  const int64_t step = extent == 0 ? 0 : type.bytes() / extent;
+  ParallelFor(extent, type.bytes(), [&](int64_t begin, int64_t end) {
+    auto* const words = reinterpret_cast<Word*>(to + begin * step);
+    Mover<Word>(tensor.shape(), dimensions, tensor.bytes().data(), words).Run(begin, end);
+  });
 }
 
 }  // namespace
@@ -141,10 +158,10 @@ Tensor ToLayout(const Tensor& tensor, const Layout& layout) {
   const auto size = static_cast<size_t>(type.bytes());
   const std::shared_ptr<char> bytes = AllocateBytes(size);
   switch (ByteSize(type.element)) {
-    case 1: MoveWords<uint8_t>(tensor, layout, bytes.get()); break;
-    case 2: MoveWords<uint16_t>(tensor, layout, bytes.get()); break;
-    case 4: MoveWords<uint32_t>(tensor, layout, bytes.get()); break;
-    default: MoveWords<uint64_t>(tensor, layout, bytes.get()); break;
+    case 1: MoveWords<uint8_t>(tensor, type, bytes.get()); break;
+    case 2: MoveWords<uint16_t>(tensor, type, bytes.get()); break;
+    case 4: MoveWords<uint32_t>(tensor, type, bytes.get()); break;
+    default: MoveWords<uint64_t>(tensor, type, bytes.get()); break;
   }
   return Tensor(std::move(type), bytes, {bytes.get(), size});
 }

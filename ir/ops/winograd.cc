@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <functional>
 #include <limits>
 #include <numeric>
 
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 #include "ir/ops/window.h"
+#include "ir/support/bytes.h"
+#include "ir/support/parallel.h"
 
 namespace kiln {
 
@@ -448,30 +452,73 @@ class WinogradStages {
 
 }  // namespace
 
+namespace {
+
+/// Values of several output channels, computed together: what the compiler makes vectors of.
+struct Lanes {
+  static constexpr int64_t kCount = 16;  // a cache line of results
+  std::array<double, kCount> values{};
+
+  friend Lanes operator+(const Lanes& a, const Lanes& b) { return Map(a, b, std::plus<>()); }
+  friend Lanes operator-(const Lanes& a, const Lanes& b) { return Map(a, b, std::minus<>()); }
+  friend Lanes Times(double factor, const Lanes& value) {
+    return Map(value, value, [factor](double v, double) { return factor * v; });
+  }
+
+ private:
+  template <typename F>
+  static Lanes Map(const Lanes& a, const Lanes& b, const F& f) {
+    Lanes result;
+    for (size_t i = 0; i < kCount; ++i) result.values[i] = f(a.values[i], b.values[i]);
+    return result;
+  }
+};
+
+/// WinogradWeights to `u`, for channels `o` to `o + count` of the output and `c` of the input.
+void TransformLanes(const Tensor& w, int64_t m, int64_t c, int64_t o, int64_t count, float* u) {
+  const int64_t outputs = w.shape()[0], inputs = w.shape()[1], r = w.shape()[2];
+  const int64_t span = WinogradSpan(m, r);
+  constexpr int64_t kSize = sizeof(float);
+  TransformKernel<Lanes>(
+      m, r,
+      [&](int64_t i, int64_t j) {
+        Lanes g;
+        const char* const from = w.bytes().data() + ((o * inputs + c) * r * r + i * r + j) * kSize;
+        for (int64_t lane = 0; lane < count; ++lane) {
+          float value;
+          std::memcpy(&value, from + lane * inputs * r * r * kSize, kSize);
+          g.values[lane] = value;
+        }
+        return g;
+      },
+      [&](int64_t i, int64_t j, const Lanes& value) {
+        float* const to = u + ((i * span + j) * inputs + c) * outputs + o;
+        for (int64_t lane = 0; lane < count; ++lane)
+          to[lane] = static_cast<float>(value.values[lane]);
+      });
+}
+
+}  // namespace
+
 StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m) {
   const Shape& shape = w.shape();
   if (shape.size() != 4 || shape[2] != shape[3] || !IsSupported(m, shape[2]) ||
       w.type().element != ElementType::kF32 || !w.type().layout.IsRowMajor() || !w.known()) {
     return InternalError("Winograd weights cannot be made of ", w.type().ToString());
   }
-  const int64_t outputs = shape[0], inputs = shape[1], r = shape[2], span = WinogradSpan(m, r);
-  const TensorType type{ElementType::kF32, {span, span, inputs, outputs}};
-  std::vector<char> bytes(static_cast<size_t>(type.bytes()));
-  auto* const u = reinterpret_cast<float*>(bytes.data());
-  for (int64_t c = 0; c < inputs; ++c) {
-    for (int64_t o = 0; o < outputs; ++o) {
-      const char* const g = w.bytes().data() + (o * inputs + c) * r * r * sizeof(float);
-      TransformKernel<double>(
-          m, r,
-          [&](int64_t i, int64_t j) {
-            return LoadDouble(ElementType::kF32, g + (i * r + j) * sizeof(float));
-          },
-          [&](int64_t i, int64_t j, double value) {
-            u[((i * span + j) * inputs + c) * outputs + o] = static_cast<float>(value);
-          });
+  const TensorType type{ElementType::kF32,
+                        {WinogradSpan(m, shape[2]), WinogradSpan(m, shape[2]), shape[1], shape[0]}};
+  const auto size = static_cast<size_t>(type.bytes());
+  const std::shared_ptr<char> bytes = AllocateBytes(size);
+  auto* const u = reinterpret_cast<float*>(bytes.get());
+  ParallelFor(shape[1], type.bytes(), [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      for (int64_t o = 0; o < shape[0]; o += Lanes::kCount) {
+        TransformLanes(w, m, c, o, std::min(Lanes::kCount, shape[0] - o), u);
+      }
     }
-  }
-  return Tensor(type, std::move(bytes));
+  });
+  return Tensor(type, bytes, {bytes.get(), size});
 }
 
 std::vector<OpDef> WinogradOps() {
