@@ -155,22 +155,27 @@ StatusOr<TensorType> InferWinograd(const Op& op) {
   return TensorType{ElementType::kF32, std::move(shape)};
 }
 
+TensorType WinogradWeightsType(const Shape& w, int64_t m, bool transposed) {
+  const int64_t span = WinogradSpan(m, w[2]);
+  return {ElementType::kF32, {span, span, w[transposed ? 0 : 1], w[transposed ? 1 : 0]}};
+}
+
 StatusOr<TensorType> InferWeights(const Op& op) {
   const TensorType& w = op.operand(0)->type();
   if (w.element != ElementType::kF32 || w.rank() != 4 || w.shape[2] != w.shape[3]) {
-    return OpError(op, "weights must be f32 [O,C,3,3] or [O,C,5,5], found ", w.ToString());
+    return OpError(op, "weights must be f32 [_,_,3,3] or [_,_,5,5], found ", w.ToString());
   }
   const int64_t m = op.Int("tile"), r = w.shape[2];
   if (!IsSupported(m, r)) {
     return OpError(op, "tile must be 2 or 4 for a 3x3 kernel and 2 for a 5x5 kernel, found ", m,
                    " for ", w.ToString());
   }
-  return TensorType{ElementType::kF32,
-                    {WinogradSpan(m, r), WinogradSpan(m, r), w.shape[1], w.shape[0]}};
+  return WinogradWeightsType(w.shape, m, op.Bool("transposed"));
 }
 
 Status EvaluateWeights(const Op& op, std::span<const Array* const> in, Array& result) {
-  KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(in[0]->ToTensor(), op.Int("tile")));
+  KILN_ASSIGN_OR_RETURN(const Tensor u,
+                        WinogradWeights(in[0]->ToTensor(), op.Int("tile"), op.Bool("transposed")));
   result = Array::FromTensor(u);
   return OkStatus();
 }
@@ -190,18 +195,6 @@ void TransformKernel(int64_t m, int64_t r, const Get& get, const Put& put) {
     const auto line = TransformWeights(span, r, column);
     for (int64_t j = 0; j < span; ++j) put(i, j, line[j]);
   }
-}
-
-StatusOr<Stmt> WeightsNest(const Op& op, const NestContext& context) {
-  const Var c = loop::MakeVar("c", op.shape()[2]), o = loop::MakeVar("o", op.shape()[3]);
-  std::vector<Stmt> body;
-  TransformKernel<Expr>(
-      op.Int("tile"), op.operand(0)->shape()[2],
-      [&](int64_t i, int64_t j) { return context.Load(context.operands[0], {o, c, i, j}); },
-      [&](int64_t i, int64_t j, const Expr& u) {
-        body.push_back(context.Store(context.result, {i, j, c, o}, u));
-      });
-  return loop::For(c, loop::For(o, loop::Block(std::move(body))));
 }
 
 /// V = B^T d B of one tile and channel; `d(i, j)` is its element.
@@ -474,48 +467,134 @@ struct Lanes {
   }
 };
 
-/// WinogradWeights to `u`, for channels `o` to `o + count` of the output and `c` of the input.
-void TransformLanes(const Tensor& w, int64_t m, int64_t c, int64_t o, int64_t count, float* u) {
-  const int64_t outputs = w.shape()[0], inputs = w.shape()[1], r = w.shape()[2];
-  const int64_t span = WinogradSpan(m, r);
-  constexpr int64_t kSize = sizeof(float);
-  TransformKernel<Lanes>(
-      m, r,
-      [&](int64_t i, int64_t j) {
-        Lanes g;
-        const char* const from = w.bytes().data() + ((o * inputs + c) * r * r + i * r + j) * kSize;
-        for (int64_t lane = 0; lane < count; ++lane) {
-          float value;
-          std::memcpy(&value, from + lane * inputs * r * r * kSize, kSize);
-          g.values[lane] = value;
-        }
-        return g;
-      },
-      [&](int64_t i, int64_t j, const Lanes& value) {
-        float* const to = u + ((i * span + j) * inputs + c) * outputs + o;
-        for (int64_t lane = 0; lane < count; ++lane)
-          to[lane] = static_cast<float>(value.values[lane]);
-      });
-}
+/// u = G w G^T for every pair of channels, the outputs of a block side by side.
+class WeightStages {
+ public:
+  WeightStages(const Op& op, const StageContext& context)
+      : context_(context),
+        transposed_(op.Bool("transposed")),
+        r_(op.operand(0)->shape()[2]),
+        span_(op.shape()[0]),
+        inputs_(op.shape()[2]),
+        outputs_(op.shape()[3]),
+        block_(std::gcd(outputs_, int64_t{16})) {}
+
+  Stages Build() const {
+    const Var block = loop::MakeVar("block", outputs_ / block_), c = loop::MakeVar("c", inputs_);
+    const loop::Buffer g = Local("g", r_, r_), half = Local("half", span_, r_);
+    std::vector<Stmt> body;
+    for (int64_t i = 0; i < r_; ++i) {
+      for (int64_t j = 0; j < r_; ++j) {
+        body.push_back(ForEachLane([&](const Expr& lane) {
+          return loop::Store(g, {i, j, lane}, Weight(Expr(block) * block_ + lane, c, i, j));
+        }));
+      }
+    }
+    for (int64_t j = 0; j < r_; ++j) {
+      for (int64_t i = 0; i < span_; ++i) {
+        body.push_back(ForEachLane([&](const Expr& lane) {
+          const auto column = [&](int64_t k) { return loop::Load(g, {k, j, lane}); };
+          return loop::Store(half, {i, j, lane}, Transform(column)[i]);
+        }));
+      }
+    }
+    for (int64_t i = 0; i < span_; ++i) {
+      for (int64_t j = 0; j < span_; ++j) {
+        body.push_back(ForEachLane([&](const Expr& lane) {
+          const auto line = [&](int64_t k) { return loop::Load(half, {i, k, lane}); };
+          return context_.store({i, j, c, Expr(block) * block_ + lane}, Transform(line)[j], {});
+        }));
+      }
+    }
+    const Stmt pair = loop::Alloc(g, loop::Alloc(half, loop::Block(std::move(body))));
+    Stages stages;
+    stages.body = loop::Block({loop::For(block, loop::LoopKind::kParallel, loop::For(c, pair))});
+    return stages;
+  }
+
+ private:
+  loop::Buffer Local(const char* name, int64_t rows, int64_t columns) const {
+    return loop::MakeBuffer(name, ElementType::kF32, {rows, columns, block_});
+  }
+
+  template <typename Store>
+  Stmt ForEachLane(const Store& store) const {
+    const Var lane = loop::MakeVar("lane", block_);
+    return loop::For(lane, store(Expr(lane)));
+  }
+
+  template <typename Get>
+  std::array<Expr, kMaxSpan> Transform(const Get& get) const {
+    std::array<Expr, kMaxKernel> g;
+    for (int64_t k = 0; k < r_; ++k) g[k] = get(k);
+    return TransformWeights(span_, r_, g);
+  }
+
+  Expr Weight(const Expr& o, const Expr& c, int64_t i, int64_t j) const {
+    return transposed_ ? context_.read(0, {c, o, r_ - 1 - i, r_ - 1 - j})
+                       : context_.read(0, {o, c, i, j});
+  }
+
+  const StageContext& context_;
+  const bool transposed_;
+  const int64_t r_, span_, inputs_, outputs_, block_;
+};
+
+/// Where the weights of a convolution, or of a transposed one, lie in a row-major tensor.
+struct KernelReader {
+  KernelReader(const Tensor& w, bool transposed)
+      : data(w.bytes().data()), extent(w.shape()[2]), transposed(transposed) {
+    const int64_t rows = w.shape()[1] * extent * extent;
+    output_stride = transposed ? extent * extent : rows;
+    input_stride = transposed ? rows : extent * extent;
+  }
+
+  float operator()(int64_t o, int64_t c, int64_t i, int64_t j) const {
+    const int64_t place = i * extent + j;
+    const int64_t at =
+        o * output_stride + c * input_stride + (transposed ? extent * extent - 1 - place : place);
+    float value;
+    std::memcpy(&value, data + at * static_cast<int64_t>(sizeof(value)), sizeof(value));
+    return value;
+  }
+
+  const char* data;  // not aligned
+  int64_t extent;
+  bool transposed;
+  int64_t output_stride, input_stride;
+};
 
 }  // namespace
 
-StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m) {
+StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m, bool transposed) {
   const Shape& shape = w.shape();
   if (shape.size() != 4 || shape[2] != shape[3] || !IsSupported(m, shape[2]) ||
       w.type().element != ElementType::kF32 || !w.type().layout.IsRowMajor() || !w.known()) {
     return InternalError("Winograd weights cannot be made of ", w.type().ToString());
   }
-  const TensorType type{ElementType::kF32,
-                        {WinogradSpan(m, shape[2]), WinogradSpan(m, shape[2]), shape[1], shape[0]}};
+  const TensorType type = WinogradWeightsType(shape, m, transposed);
+  const int64_t span = type.shape[0], inputs = type.shape[2], outputs = type.shape[3];
   const auto size = static_cast<size_t>(type.bytes());
   const std::shared_ptr<char> bytes = AllocateBytes(size);
   auto* const u = reinterpret_cast<float*>(bytes.get());
-  ParallelFor(shape[1], type.bytes(), [&](int64_t begin, int64_t end) {
+  const KernelReader read(w, transposed);
+  const auto transform = [&](int64_t c, int64_t o) {
+    const int64_t count = std::min(Lanes::kCount, outputs - o);
+    TransformKernel<Lanes>(
+        m, shape[2],
+        [&](int64_t i, int64_t j) {
+          Lanes g;
+          for (int64_t lane = 0; lane < count; ++lane) g.values[lane] = read(o + lane, c, i, j);
+          return g;
+        },
+        [&](int64_t i, int64_t j, const Lanes& value) {
+          float* const to = u + ((i * span + j) * inputs + c) * outputs + o;
+          for (int64_t k = 0; k < count; ++k) to[k] = static_cast<float>(value.values[k]);
+        });
+  };
+  ParallelFor(inputs, type.bytes(), [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
-      for (int64_t o = 0; o < shape[0]; o += Lanes::kCount) {
-        TransformLanes(w, m, c, o, std::min(Lanes::kCount, shape[0] - o), u);
-      }
+      for (int64_t o = 0; o < outputs; o += Lanes::kCount) transform(c, o);
     }
   });
   return Tensor(type, bytes, {bytes.get(), size});
@@ -526,13 +605,18 @@ std::vector<OpDef> WinogradOps() {
   std::vector<OpDef> ops;
   ops.push_back({.name = "winograd_weights",
                  .doc =
-                     "The weights of winograd_conv: u[:,:,c,o] = G w[o,c] G^T, [m+2, m+2, C, O], "
-                     "from those of a 3x3 convolution, w [O, C, 3, 3].",
+                     "The weights of winograd_conv: u[:,:,c,o] = G w[o,c] G^T, [s, s, C, O], from "
+                     "those of a convolution, w [O, C, r, r]. With `transposed` from those of a "
+                     "conv_transpose, w [C, O, r, r], whose kernels are turned by 180 degrees.",
                  .operands = {{"w"}},
-                 .attributes = {{"tile", Attribute::Kind::kInt, {}, "m, 2 or 4"}},
+                 .attributes = {{"tile", Attribute::Kind::kInt, {}, "m, 2 or 4"},
+                                {"transposed", Attribute::Kind::kBool, Attribute(false),
+                                 "w is that of a conv_transpose"}},
                  .infer = InferWeights,
                  .evaluate = EvaluateWeights,
-                 .nest = WeightsNest,
+                 .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
+                   return WeightStages(op, context).Build();
+                 },
                  .no_gradient = kAfterwards});
   ops.push_back(
       {.name = "winograd_conv",

@@ -1,13 +1,15 @@
 // use-winograd: a 3x3 or 5x5 convolution of stride 1 takes fewer products tile by tile.
 //
 //   conv(x, w) {pads, groups} = winograd_conv(x, winograd_weights(w)) {extents, pads_low, groups}
+//   conv_transpose(x, w) {pads} =
+//       winograd_conv(x, winograd_weights(w) {transposed}) {extents, pads_low = r - 1 - pads_low}
 //
 // At the high end as much padding is read as whole tiles of m x m results need. The weights are
-// transformed now when they are known.
+// transformed now when they are known, and otherwise in each call: those of a training step.
 //
 // Left alone: other kernels, strides and dilations, padding as wide as the kernel, groups whose
 // channels do not fill vectors (the transforms would cost more than the products that they save),
-// weights that change from call to call, and, under `auto`, what the cost model finds no faster.
+// and, under `auto`, what the cost model finds no faster.
 #include <algorithm>
 
 #include "ir/graph/op_def.h"
@@ -25,20 +27,24 @@ namespace {
 constexpr double kWeightBytesPerCycle = 6;
 // Cycles to transform one vector: its share of the arithmetic, and the way through the cache.
 constexpr double kTransformCycles = 4.5;
+// Cycles to transform one vector of weights in the call: nine strided reads for 36 results.
+constexpr double kWeightCycles = 20;
 // A gain below this is not worth the larger weights.
 constexpr double kWorthwhile = 0.9;
 
 struct ConvShape {
-  explicit ConvShape(const Op& conv)
+  explicit ConvShape(const Op& conv, bool weights_known)
       : images(static_cast<double>(conv.shape()[0])),
         inputs(static_cast<double>(conv.operand(0)->shape()[1])),
         outputs(static_cast<double>(conv.shape()[1])),
-        weights(static_cast<double>(conv.operand(1)->shape()[1]) * outputs),
+        weights(inputs * outputs / static_cast<double>(conv.Int("groups"))),
+        weights_known(weights_known),
         kernel(conv.operand(1)->shape()[2]),
         height(conv.shape()[2]),
         width(conv.shape()[3]) {}
   double images, inputs, outputs;
   double weights;  ///< pairs of channels that meet
+  bool weights_known;
   int64_t kernel, height, width;
 };
 
@@ -56,12 +62,12 @@ double WinogradCycles(const ConvShape& s, int64_t m, int lanes) {
   const double products = places * tiles * s.weights / lanes;
   const double weights = 4 * places * s.weights / kWeightBytesPerCycle;
   const double transforms = places * tiles * (s.inputs + s.outputs) / lanes * kTransformCycles;
-  return std::max(products, weights) + transforms;
+  const double weight_transforms = s.weights_known ? 0 : places * s.weights / lanes * kWeightCycles;
+  return std::max(products, weights) + transforms + weight_transforms;
 }
 
 /// The tile size to use; 0 for none.
-int64_t ChooseTile(const Op& conv, Winograd tiles, int lanes) {
-  const ConvShape shape(conv);
+int64_t ChooseTile(const ConvShape& shape, Winograd tiles, int lanes) {
   const bool only_two = shape.kernel == 5;
   if (tiles == Winograd::kTile2) return 2;
   if (tiles == Winograd::kTile4) return only_two ? 2 : 4;
@@ -80,48 +86,76 @@ bool AllBelow(const std::vector<int64_t>& values, int64_t bound) {
 }
 
 bool IsOfItsKind(const Op& op) {
-  if (!op.Is("conv") || op.element() != ElementType::kF32 || op.type().rank() != 4) return false;
+  if (op.element() != ElementType::kF32 || op.type().rank() != 4) return false;
   const Shape& w = op.operand(1)->shape();
   return w[2] == w[3] && (w[2] == 3 || w[2] == 5) && AllAre(op.Ints("strides"), 1) &&
          AllAre(op.Ints("dilations"), 1) && AllBelow(op.Ints("pads_low"), w[2]) &&
          AllBelow(op.Ints("pads_high"), w[2]);
 }
 
-StatusOr<Op*> Weights(RewriteSite& at, int64_t m) {
+StatusOr<Op*> Weights(RewriteSite& at, int64_t m, bool transposed) {
   if (const Tensor* const w = KnownTensor(*at.operand(1), at.context())) {
-    KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(*w, m));
+    KILN_ASSIGN_OR_RETURN(const Tensor u, WinogradWeights(*w, m, transposed));
     return at.b().Constant(u);
   }
-  return at.b().Make("winograd_weights", {at.operand(1)}, {{"tile", m}});
+  return at.b().Make("winograd_weights", {at.operand(1)},
+                     {{"tile", m}, {"transposed", transposed}});
 }
 
-StatusOr<Op*> Apply(RewriteSite& at, Winograd tiles, int lanes) {
+struct Options {
+  Winograd tiles;
+  int lanes;
+};
+
+/// The convolution that `at` is, with `pads_low` before x, in Winograd's form.
+StatusOr<Op*> InTiles(RewriteSite& at, const std::vector<int64_t>& pads_low, bool transposed,
+                      const Options& options) {
+  if (options.tiles == Winograd::kOff) return kNoMatch;
   const Op& conv = at.op();
-  if (tiles == Winograd::kOff || !IsOfItsKind(conv)) return kNoMatch;
   const int64_t groups = conv.Int("groups");
-  if (conv.operand(1)->shape()[1] % lanes != 0 || conv.shape()[1] / groups % lanes != 0) {
+  const int64_t inputs = conv.operand(0)->shape()[1] / groups, outputs = conv.shape()[1] / groups;
+  if (inputs % options.lanes != 0 || outputs % options.lanes != 0) {
     return at.Refuse("stays direct: its channels do not fill vectors");
   }
-  if (!IsStatic(*conv.operand(1), at.context())) {
-    return at.Refuse("stays direct: its weights change from call to call");
-  }
-  const int64_t m = ChooseTile(conv, tiles, lanes);
+  const ConvShape shape(conv, IsStatic(*conv.operand(1), at.context()));
+  const int64_t m = ChooseTile(shape, options.tiles, options.lanes);
   if (m == 0) return at.Refuse("stays direct: that is as fast, by the cost model");
-  KILN_ASSIGN_OR_RETURN(Op* const u, Weights(at, m));
+  KILN_ASSIGN_OR_RETURN(Op* const u, Weights(at, m, transposed));
   at.Explain(StrCat(Describe(conv), " computed in Winograd tiles of ", m, "x", m));
   const std::vector<int64_t> extents(conv.shape().begin() + 2, conv.shape().end());
   return at.b().Make(
       "winograd_conv", {at.operand(0), u},
-      {{"extents", extents}, {"pads_low", conv.Ints("pads_low")}, {"tile", m}, {"groups", groups}});
+      {{"extents", extents}, {"pads_low", pads_low}, {"tile", m}, {"groups", groups}});
+}
+
+StatusOr<Op*> Convolution(RewriteSite& at, const Options& options) {
+  const Op& conv = at.op();
+  if (!conv.Is("conv") || !IsOfItsKind(conv)) return kNoMatch;
+  return InTiles(at, conv.Ints("pads_low"), /*transposed=*/false, options);
+}
+
+StatusOr<Op*> TransposedConvolution(RewriteSite& at, const Options& options) {
+  const Op& conv = at.op();
+  if (!conv.Is("conv_transpose") || !IsOfItsKind(conv) || conv.Int("groups") != 1) return kNoMatch;
+  std::vector<int64_t> pads_low;
+  for (size_t d = 0; d < 2; ++d) {
+    if (conv.Ints("output_padding")[d] > conv.Ints("pads_high")[d]) return kNoMatch;
+    pads_low.push_back(conv.operand(1)->shape()[d + 2] - 1 - conv.Ints("pads_low")[d]);
+  }
+  return InTiles(at, pads_low, /*transposed=*/true, options);
 }
 
 }  // namespace
 
 Pass UseWinograd(Winograd tiles, int lanes) {
-  return MakeRewritePass("use-winograd",
-                         "computes 3x3 convolutions in Winograd's form where that is faster",
-                         {{"winograd", "conv(x, w) = winograd_conv(x, winograd_weights(w))",
-                           [=](RewriteSite& at) { return Apply(at, tiles, lanes); }}});
+  const Options options{tiles, lanes};
+  return MakeRewritePass(
+      "use-winograd", "computes 3x3 convolutions in Winograd's form where that is faster",
+      {{"winograd", "conv(x, w) = winograd_conv(x, winograd_weights(w))",
+        [=](RewriteSite& at) { return Convolution(at, options); }},
+       {"winograd-transposed",
+        "conv_transpose(x, w) = winograd_conv(x, winograd_weights(w) {transposed})",
+        [=](RewriteSite& at) { return TransposedConvolution(at, options); }}});
 }
 
 }  // namespace kiln

@@ -198,7 +198,7 @@ bool IsImage(const Op& op) {
   const bool fits = op.element() == ElementType::kF32 || op.Is("max_pool_taps");
   return fits && !op.HasTrait(kLeaf) && op.type().rank() >= 3 &&
          op.type().count() > op.shape()[0] * op.shape()[1] && !op.Is("relayout") &&
-         !IsWeightGradient(op);
+         !op.Is("winograd_weights") && !IsWeightGradient(op);
 }
 
 bool FollowsLayout(const Op& op) {

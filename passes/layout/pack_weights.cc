@@ -99,6 +99,11 @@ class WeightPacker {
   /// Packed weights are shared by all that want them alike.
   Status Pack(Op& op, size_t slot, const Layout& layout) {
     Op* const weights = op.operand(slot);
+    if (weights->Is("winograd_weights") && weights->users().size() == 1) {
+      weights->SetLayout(layout);
+      if (op.body() != nullptr) op.body()->inputs()[slot]->SetLayout(layout);
+      return OkStatus();
+    }
     Op*& packed = packed_[{weights, layout.ToString()}];
     if (packed == nullptr) {
       Builder builder(&graph_, &op);

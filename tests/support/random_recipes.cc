@@ -420,7 +420,8 @@ StatusOr<Op*> WinogradWeights(Generator& g) {
   const int64_t r = g.random().Pick<int64_t>({3, 3, 5});
   const Shape shape = {g.RandomExtent(), g.RandomExtent(), r, r};
   return g.builder().Make("winograd_weights", {g.Leaf(ElementType::kF32, shape, {-0.1, 0.1})},
-                          {{"tile", r == 5 ? 2 : g.random().Pick<int64_t>({2, 4})}});
+                          {{"tile", r == 5 ? 2 : g.random().Pick<int64_t>({2, 4})},
+                           {"transposed", g.random().Chance(0.5)}});
 }
 
 StatusOr<Op*> WinogradConv(Generator& g) {
