@@ -140,7 +140,7 @@ class LayoutAssigner {
   }
 
   static bool IsChannelSlice(const Op& op) {
-    if (!op.Is("slice")) return false;
+    if (!op.Is("slice") || op.type().rank() < 2) return false;
     for (int d = 0; d < op.type().rank(); ++d) {
       if (d != 1 && op.shape()[d] != op.operand(0)->shape()[d]) return false;
     }

@@ -40,8 +40,8 @@ class Run {
   }
 
   absl::StatusOr<RunResult> Go() {
+    const RunSignals signals;  // before there is anything to be seen of the run
     if (absl::Status status = Start(); !status.ok()) return status;
-    const RunSignals signals;
     RunResult::End end = RunResult::End::kFinished;
     MakeLoader();
     start_ = row_start_ = Clock::now();

@@ -7,6 +7,7 @@ KILN_KILLS says how many kills at random moments there are (default 12).
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import time
@@ -24,9 +25,12 @@ class ResumeTest(TrainTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.faults = cls.folder / "faults.so"
-        subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", cls.faults,
+        faults = cls.folder / "faults.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", faults,
                         HERE / "write_faults.c", "-ldl"], check=True)
+        # A sanitizer's runtime has to come first, where the command is built with one.
+        linked = subprocess.run(["ldd", KILN], stdout=subprocess.PIPE, text=True, check=True).stdout
+        cls.faults = ":".join([*re.findall(r"lib[at]san\S* => (\S+)", linked), str(faults)])
 
     def snapshots(self, run):
         return sorted((self.folder / run).glob("*.snapshot"))
@@ -81,7 +85,7 @@ class ResumeTest(TrainTest):
     def test_a_kill_at_every_write_of_a_snapshot_changes_nothing(self):
         expected = self.unbroken()
         count = self.folder / "count"
-        counted = self.start(*self.long("counted"), LD_PRELOAD=str(self.faults),
+        counted = self.start(*self.long("counted"), LD_PRELOAD=self.faults,
                              COUNT_FILE=str(count))
         counted.communicate()
         self.assertEqual(counted.returncode, 0)
@@ -93,7 +97,7 @@ class ResumeTest(TrainTest):
         first = calls // 2
         for call in range(1, calls) if KILLS >= 200 else range(first, first + 2 * per_snapshot):
             run = f"write{call}"
-            process = self.start(*self.long(run), LD_PRELOAD=str(self.faults), KILL_AT=str(call))
+            process = self.start(*self.long(run), LD_PRELOAD=self.faults, KILL_AT=str(call))
             process.communicate()
             self.assertEqual(process.returncode, -signal.SIGKILL)
             self.kiln(*self.long(run, "--resume"))
@@ -162,7 +166,7 @@ class ResumeTest(TrainTest):
         self.assertIn(-max(tests)[1], steps)
 
     def test_a_full_disk_loses_nothing(self):
-        process = self.start(*self.long("full"), LD_PRELOAD=str(self.faults), FULL_FROM="20",
+        process = self.start(*self.long("full"), LD_PRELOAD=self.faults, FULL_FROM="20",
                              FOLDER=str(self.folder / "full"))
         _, errors = process.communicate()
         self.assertEqual(process.returncode, 1, errors)
