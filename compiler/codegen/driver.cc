@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "compiler/codegen/emit.h"
 #include "compiler/codegen/llvm_target.h"
@@ -24,6 +25,9 @@ constexpr double kSerialStepSeconds = 5e-6;
 constexpr double kSerialFunctionSeconds = 100e-6;
 constexpr double kFlopsPerSecond = 5e10;
 constexpr double kBytesPerSecond = 1e10;
+
+// LLVM takes time that grows with the square of the calls in a function.
+constexpr size_t kStepsOfAPart = 200;
 
 double EstimatedSeconds(const Step& step) {
   return step.flops / kFlopsPerSecond + step.bytes / kBytesPerSecond;
@@ -183,44 +187,68 @@ class DriverEmitter {
     return nullptr;
   }
 
+  /// The code of a function, in parts that are called one after the other.
   llvm::Function* EmitRun(const FunctionProgram& function,
                           std::vector<llvm::Constant*>& step_table) {
+    split_ = WorthThreads(function);
+    const std::string name = function.name + "_run";
+    std::vector<llvm::Function*> parts;
+    for (std::span<const Step> rest = function.steps; !rest.empty();) {
+      const auto steps = rest.first(std::min(rest.size(), kStepsOfAPart));
+      parts.push_back(
+          EmitPart(StrCat(name, "_part", static_cast<int64_t>(parts.size())), steps, step_table));
+      rest = rest.subspan(steps.size());
+    }
     auto* const type = llvm::FunctionType::get(i32_, {ptr_}, false);
-    auto* const run = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage,
-                                             function.name + "_run", module_);
+    auto* const run =
+        llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, name, module_);
     builder_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", run));
-    size_t most = 1;
-    for (const Step& step : function.steps) most = std::max(most, step.buffers.size());
-    llvm::Value* const buffers = builder_.CreateAlloca(llvm::ArrayType::get(ptr_, most));
     llvm::Value* const call = run->getArg(0);
+    llvm::Value* block = LoadField(call, 2);
+    if (function.updates_parameters) {
+      RequireBlock(run, block);
+    } else if (parameters_ != nullptr) {
+      block = builder_.CreateSelect(builder_.CreateIsNull(block), parameters_, block);
+    }
+    for (llvm::Function* const part : parts) builder_.CreateCall(part, {call, block});
+    builder_.CreateRet(Int32(0));
+    return run;
+  }
+
+  /// void part(call, block): runs `steps`.
+  llvm::Function* EmitPart(const std::string& name, std::span<const Step> steps,
+                           std::vector<llvm::Constant*>& step_table) {
+    auto* const type = llvm::FunctionType::get(builder_.getVoidTy(), {ptr_, ptr_}, false);
+    auto* const part =
+        llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, name, module_);
+    part->addFnAttr(llvm::Attribute::NoInline);
+    builder_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", part));
+    size_t most = 1;
+    for (const Step& step : steps) most = std::max(most, step.buffers.size());
+    llvm::Value* const buffers = builder_.CreateAlloca(llvm::ArrayType::get(ptr_, most));
+    llvm::Value* const call = part->getArg(0);
+    block_ = part->getArg(1);
     inputs_ = LoadField(call, 0);
     outputs_ = LoadField(call, 1);
-    block_ = LoadField(call, 2);
     workspace_ = LoadField(call, 3);
     llvm::Value* const executor = LoadField(call, 4);
-    if (function.updates_parameters) {
-      RequireBlock(run);
-    } else if (parameters_ != nullptr) {
-      block_ = builder_.CreateSelect(builder_.CreateIsNull(block_), parameters_, block_);
-    }
-    split_ = WorthThreads(function);
-    for (const Step& step : function.steps) {
+    for (const Step& step : steps) {
       for (size_t i = 0; i < step.buffers.size(); ++i) {
         builder_.CreateStore(Address(step.buffers[i]),
                              builder_.CreateConstGEP1_64(ptr_, buffers, static_cast<int64_t>(i)));
       }
       EmitStep(step, executor, buffers, step_table);
     }
-    builder_.CreateRet(Int32(0));
-    return run;
+    builder_.CreateRetVoid();
+    return part;
   }
 
   /// A function that writes to the block returns 1 when the caller passes none: the library's own
   /// is constant.
-  void RequireBlock(llvm::Function* run) {
+  void RequireBlock(llvm::Function* run, llvm::Value* block) {
     auto* const none = llvm::BasicBlock::Create(context_, "none", run);
     auto* const some = llvm::BasicBlock::Create(context_, "some", run);
-    builder_.CreateCondBr(builder_.CreateIsNull(block_), none, some);
+    builder_.CreateCondBr(builder_.CreateIsNull(block), none, some);
     builder_.SetInsertPoint(none);
     builder_.CreateRet(Int32(1));
     builder_.SetInsertPoint(some);
@@ -290,7 +318,7 @@ class DriverEmitter {
   llvm::Type* f64_;
   llvm::Function* call_section_ = nullptr;
   llvm::Constant* parameters_ = nullptr;
-  // The fields of the kiln_call of the function being emitted.
+  // The fields of the kiln_call of the part being emitted.
   llvm::Value* inputs_ = nullptr;
   llvm::Value* outputs_ = nullptr;
   llvm::Value* block_ = nullptr;

@@ -13,7 +13,10 @@ const std::string& Op::kind() const { return def_->name; }
 bool Op::HasTrait(uint32_t trait) const { return (def_->traits & trait) != 0; }
 
 void Op::AddSources(const std::vector<std::string>& names) {
+  // One constant may serve thousands of layers, whose names tell nothing then.
+  constexpr size_t kMostSources = 100;
   for (const std::string& name : names) {
+    if (sources_.size() >= kMostSources) return;
     if (std::find(sources_.begin(), sources_.end(), name) == sources_.end()) {
       sources_.push_back(name);
     }
