@@ -1,11 +1,13 @@
 #include "compiler/compile.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "compiler/lower/lower.h"
 #include "compiler/lower/memory_use.h"
 #include "ir/graph/builder.h"
 #include "passes/graph/graph_passes.h"
+#include "passes/memory/recompute.h"
 #include "passes/pipeline.h"
 
 namespace kiln {
@@ -51,6 +53,37 @@ StatusOr<Program> Lower(const Module& module, const CompileOptions& options) {
   return program;
 }
 
+/// The most that any function needs to run.
+int64_t MemoryNeeded(const Program& program) {
+  int64_t most = 0;
+  for (const FunctionProgram& function : program.functions) {
+    most = std::max(most, MemoryUseOf(program, function).total());
+  }
+  return most;
+}
+
+/// The program of `module`; where that needs more than max_memory, with values computed again.
+StatusOr<Program> LowerWithin(const Module& module, const CompileOptions& options) {
+  KILN_ASSIGN_OR_RETURN(Program program, Lower(module, options));
+  if (options.max_memory == 0) return program;
+  int64_t kept = 0;
+  for (const auto& function : module.functions()) kept = std::max(kept, BytesKept(*function));
+  int64_t needed = MemoryNeeded(program);
+  // What a function needs is known once it is lowered; what it may keep is guessed from that.
+  constexpr int kMostGuesses = 5;
+  for (int guess = 0; guess < kMostGuesses && needed > options.max_memory && kept > 0; ++guess) {
+    kept = std::max<int64_t>(kept - (needed - options.max_memory), 0);
+    const std::unique_ptr<Module> smaller = module.Clone();
+    PassManager passes({Recompute(kept)}, options.passes);
+    KILN_RETURN_IF_ERROR(passes.Run(*smaller));
+    if (passes.context().rewrites() == 0) break;
+    KILN_ASSIGN_OR_RETURN(program, Lower(*smaller, options));
+    needed = MemoryNeeded(program);
+  }
+  KILN_RETURN_IF_ERROR(CheckMemoryUse(program, options.max_memory));
+  return program;
+}
+
 }  // namespace
 
 std::vector<Pass> PassesFor(const CompileOptions& options) {
@@ -71,11 +104,8 @@ StatusOr<Program> CompileToProgram(std::unique_ptr<Module> module, const Compile
   KILN_RETURN_IF_ERROR(Optimize(*module, options));
   KILN_RETURN_IF_ERROR(MakeOutputsRowMajor(*module));
   watch.AddTo(&times->passes);
-  auto program = Lower(*module, options);
+  auto program = LowerWithin(*module, options);
   watch.AddTo(&times->lower);
-  if (program.ok() && options.max_memory > 0) {
-    KILN_RETURN_IF_ERROR(CheckMemoryUse(*program, options.max_memory));
-  }
   return program;
 }
 

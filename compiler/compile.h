@@ -22,9 +22,11 @@ struct CompileOptions {
   Winograd winograd = Winograd::kAuto;
   int threads = 1;              ///< for compiling
   std::string cache_directory;  ///< of object files; empty: no cache
-  int64_t max_memory = 0;       ///< refuse functions that need more bytes to run; 0: no limit
-  TuningOptions tuning;         ///< schedules that are measured, read or exported
-  PassOptions passes;           ///< what to print, switch off, verify
+  /// A function that needs more bytes to run computes values again after its loss, or is refused;
+  /// 0: no limit.
+  int64_t max_memory = 0;
+  TuningOptions tuning;  ///< schedules that are measured, read or exported
+  PassOptions passes;    ///< what to print, switch off, verify
 };
 
 /// Where the time of a compilation went, in milliseconds.

@@ -373,6 +373,7 @@ void AddTrainCommand(CLI::App& app, const Globals& globals, Action& action) {
   command->add_option("-o,--output", options->output, "Write the trained model")->type_name("FILE");
   AddSolverOptions(*command, *options);
   AddCompileFlags(*command, options->compile);
+  AddMemoryFlag(*command, options->compile);
   command->callback([options, command, &globals, &action] {
     for (const CLI::Option* option : command->get_options()) {
       if (option->count() > 0) options->given.insert(option->get_name());
