@@ -17,10 +17,16 @@ namespace {
 /// Runs simplifications until none fires, or often enough.
 Status Simplify(Module& module) {
   constexpr int kMaxRounds = 8;
+  // A pool over the whole image is a reduction, one over single positions nothing; what else works
+  // on extents of 1 makes graphs faster, not more alike, and the layers harder to know again.
+  PassOptions options;
+  options.rewrites.disabled = {"one-tap",      "product-of-pixels", "pixel-outwards",
+                               "linear-chain", "gather-first",      "mean-before-product"};
   for (int round = 0; round < kMaxRounds; ++round) {
-    PassManager manager({EliminateDeadCode(), SimplifyAlgebra(), EliminateCommonSubexpressions(),
-                         FoldConstants(), FoldBatchNorm(), DecomposeComposites(),
-                         FoldTransposes()});
+    PassManager manager(
+        {EliminateDeadCode(), SimplifyAlgebra(), EliminateCommonSubexpressions(), FoldConstants(),
+         FoldBatchNorm(), DecomposeComposites(), FoldTransposes(), Reduce1x1()},
+        options);
     KILN_RETURN_IF_ERROR(manager.Run(module));
     const bool changed = std::any_of(manager.reports().begin(), manager.reports().end(),
                                      [](const PassReport& report) { return report.changed; });
