@@ -31,9 +31,10 @@ void AddConvertCommand(CLI::App& app, const Globals& globals, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "convert",
       "Write a model in another format, told by the name of the file: NAME.kiln, Kiln's own,\n"
-      "all in one file; NAME.caffemodel, the weights of a net that was read from a .prototxt;\n"
-      "NAME.onnx where Kiln can say the model in ONNX; anything else is text (.kir), with large\n"
-      "tensors in NAME.data beside it.");
+      "all in one file; NAME.kiln.txt, the same to be read, with large tensors in\n"
+      "NAME.kiln.txt.data beside it; NAME.caffemodel, the weights of a net that was read from a\n"
+      ".prototxt; NAME.onnx where Kiln can say the model in ONNX; anything else is text (.kir),\n"
+      "with large tensors in NAME.data beside it.");
   AddModelOptions(*command, options->model);
   command->add_option("OUTPUT", options->output, "The file to write")->required();
   command->callback([options, &globals, &action] {

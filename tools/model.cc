@@ -220,7 +220,8 @@ void AddMemoryFlag(CLI::App& app, CompileFlags& flags) {
   app.add_option(
          "--max-memory", flags.max_memory,
          "Refuse a model that needs more than this to run, parameters, intermediates, inputs "
-         "and outputs together; 500M or 2G will do")
+         "and outputs together; a training step first keeps fewer values until they are needed "
+         "again, and computes them twice. 500M or 2G will do")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
       ->check(CLI::PositiveNumber)
       ->type_name("BYTES");
@@ -271,6 +272,9 @@ Status SaveModule(const Module& module, const std::string& path) {
   const bool device = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
   if (device) return WriteText(path, Print(module));
   if (path.ends_with(".onnx")) return SaveOnnx(module, path);
+  if (path.ends_with(".kiln.txt")) {
+    return SaveNative(module, path, {.form = NativeForm::kText, .side_file = true});
+  }
   return path.ends_with(".kiln") ? SaveNative(module, path, {}) : SaveKir(module, path);
 }
 

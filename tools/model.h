@@ -69,8 +69,9 @@ std::string CheckPassName(const std::string& text);
 StatusOr<CompileOptions> ToCompileOptions(const CompileFlags& flags, const Globals& globals);
 
 /// Writes the module to `path`: text, with its large tensors in a side file beside it; all in one
-/// native file where the name ends in ".kiln"; its function "forward" as an ONNX model where it
-/// ends in ".onnx"; to a device, the text alone.
+/// native file where the name ends in ".kiln"; native in text form, with a side file, where it ends
+/// in ".kiln.txt"; its function "forward" as an ONNX model where it ends in ".onnx"; to a device,
+/// the text alone.
 Status SaveModule(const Module& module, const std::string& path);
 
 /// The function called `name`; an error lists those there are.
