@@ -169,6 +169,8 @@ class Model:
 class Net:
     """Builds a net node by node. Every method takes the node's name and returns the node's result."""
 
+    learns = False  # what only learning needs is left out
+
     def __init__(self, name, options, channels=3):
         self.name = name
         self.options = options
@@ -248,11 +250,11 @@ class Net:
                 attributes["ceil_mode"] = int(ceil)
         return self.node("MaxPool", name, [x.name], (x.channels, *outs), **attributes)
 
-    def average_pool(self, name, x, kernel):
-        """Average over windows of `kernel` (a pair), stride 1, no padding."""
-        shape = [extent - k + 1 for extent, k in zip(x.shape[1:], kernel)]
+    def average_pool(self, name, x, kernel, stride=1):
+        """Average over windows of `kernel` (a pair), no padding."""
+        shape = [(extent - k) // stride + 1 for extent, k in zip(x.shape[1:], kernel)]
         return self.node("AveragePool", name, [x.name], (x.channels, *shape),
-                         kernel_shape=list(kernel), strides=[1, 1])
+                         kernel_shape=list(kernel), strides=[stride, stride])
 
     def global_average_pool(self, name, x):
         return self.node("GlobalAveragePool", name, [x.name], (x.channels, 1, 1))
@@ -281,6 +283,10 @@ class Net:
         self.macs += units * x.channels
         return self.node("Gemm", name, [x.name, weight, bias], (units,), alpha=1.0, beta=1.0,
                          transB=1)
+
+    def dropout(self, name, x, ratio):
+        """Does nothing once a net has learned."""
+        return x
 
     def softmax(self, name, x):
         return self.node("Softmax", name, [x.name], x.shape, axis=1)

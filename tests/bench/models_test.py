@@ -15,9 +15,10 @@ import onnx_net
 onnx_net.Weights.BLOCK = 1009  # small and prime: the tests care for structure, not for statistics
 
 # Convolutions in each net, counted in the papers' tables (downsampling included).
-CONVOLUTIONS = {"lenet5": 2, "alexnet": 5, "alexnet_lrn": 5, "vgg16": 13, "googlenet": 57,
-                "resnet18": 20, "resnet50": 53, "resnet152": 155, "mobilenet_v1": 27,
-                "mobilenet_v2": 52, "squeezenet1_1": 26}
+CONVOLUTIONS = {"lenet5": 2, "alexnet": 5, "alexnet_lrn": 5, "vgg16": 13, "vgg19": 16,
+                "googlenet": 57, "resnet18": 20, "resnet50": 53, "resnet101": 104,
+                "resnet152": 155, "resnet20": 21, "resnet110": 111, "resnet1202": 1203,
+                "mobilenet_v1": 27, "mobilenet_v2": 52, "squeezenet1_1": 26}
 
 
 def read_varint(data, at):
@@ -49,7 +50,7 @@ def build(net, **changes):
     options = dict(size=models.DEFAULT_SIZE.get(net, 224), batch=1, seed=0, classes=10, width=0.25,
                    opset=13)
     options.update(changes)
-    return models.NETS[net](argparse.Namespace(**options))
+    return models.build(net, argparse.Namespace(**options))
 
 
 def file_of(model):
@@ -86,8 +87,9 @@ class ModelsTest(unittest.TestCase):
         self.assertNotEqual(file_of(build("lenet5")), file_of(build("lenet5", seed=1)))
 
     def test_work_is_what_the_papers_say(self):
-        gflop = {"alexnet": 1.43, "vgg16": 30.9, "googlenet": 3.17, "resnet18": 3.63,
-                 "resnet50": 8.18, "resnet152": 23.0, "mobilenet_v1": 1.14, "mobilenet_v2": 0.60,
+        gflop = {"alexnet": 1.43, "vgg16": 30.9, "vgg19": 39.3, "googlenet": 3.17,
+                 "resnet18": 3.63, "resnet50": 8.18, "resnet101": 15.6, "resnet152": 23.0,
+                 "resnet20": 0.082, "resnet110": 0.506, "mobilenet_v1": 1.14, "mobilenet_v2": 0.60,
                  "squeezenet1_1": 0.70}
         for net, expected in gflop.items():
             flops = build(net, width=1.0, classes=1000).flops * 1e-9

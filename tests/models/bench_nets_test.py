@@ -16,7 +16,8 @@ import models
 import onnx_net
 
 onnx_net.Weights.BLOCK = 65537  # a prime; as many numbers as these nets need to be no pattern
-SIZE = {"lenet5": 28, "alexnet": 99, "alexnet_lrn": 99}  # pixels; 64 otherwise
+SIZE = {"lenet5": 28, "alexnet": 99, "alexnet_lrn": 99, "resnet20": 16, "resnet110": 16,
+        "resnet1202": 8}  # pixels; 64 otherwise
 
 
 class Nets(ModelTest):
@@ -26,7 +27,7 @@ class Nets(ModelTest):
         size = SIZE.get(name, 64)
         options = argparse.Namespace(size=size, batch=1, seed=1, classes=10, width=0.25, opset=13)
         model = self.folder / f"{name}.onnx"
-        model.write_bytes(b"".join(models.NETS[name](options).chunks))
+        model.write_bytes(b"".join(models.build(name, options).chunks))
         shape = (1, 1 if name == "lenet5" else 3, size, size)
         generator = random.Random(1)
         pixels = array("f", (generator.gauss(0, 1) for _ in range(math.prod(shape))))
