@@ -1,6 +1,4 @@
 // NumPy's archives of arrays: zip files of .npy files.
-#include <zip.h>
-
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -9,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/npy.h"
 #include "runtime/train/dataset_files.h"
+#include "runtime/zip_archive.h"
 
 namespace kiln {
 
@@ -22,52 +21,31 @@ absl::Status Bad(const std::string& path, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
 }
 
+// The arrays of an archive.
 class Archive {
  public:
   static absl::StatusOr<Archive> Open(const std::string& path) {
-    int error = 0;
-    zip_t* const zip = zip_open(path.c_str(), ZIP_RDONLY, &error);
-    if (zip != nullptr) return Archive(path, zip);
-    zip_error_t text;
-    zip_error_init_with_code(&text, error);
-    absl::Status status = Bad(path, zip_error_strerror(&text));
-    zip_error_fini(&text);
-    return status;
+    absl::StatusOr<ZipArchive> zip = ZipArchive::Open(path);
+    if (!zip.ok()) return Bad(path, std::string(zip.status().message()));
+    return Archive(path, *std::move(zip));
   }
 
-  bool Has(const std::string& array) const {
-    return zip_name_locate(zip_.get(), (array + ".npy").c_str(), 0) >= 0;
-  }
+  bool Has(const std::string& array) const { return zip_.Has(array + ".npy"); }
 
   absl::StatusOr<HostTensor> Read(const std::string& array) const {
+    if (!Has(array)) return Bad(path_, absl::StrCat("holds no array '", array, "'"));
     const std::string name = array + ".npy";
-    zip_stat_t info;
-    if (zip_stat(zip_.get(), name.c_str(), 0, &info) != 0 || (info.valid & ZIP_STAT_SIZE) == 0) {
-      return Bad(path_, absl::StrCat("holds no array '", array, "'"));
-    }
-    if (info.size > kMaxMemberBytes) return Bad(path_, absl::StrCat(name, ": is too large"));
-    const std::unique_ptr<zip_file_t, decltype(&zip_fclose)> file(
-        zip_fopen(zip_.get(), name.c_str(), 0), &zip_fclose);
-    if (file == nullptr) return Bad(path_, absl::StrCat(name, ": cannot be opened"));
-    // What the archive says of the size is not believed before there are as many bytes.
-    std::vector<char> bytes;
-    while (bytes.size() < info.size) {
-      constexpr uint64_t kChunk = uint64_t{1} << 24;
-      const size_t start = bytes.size();
-      bytes.resize(start + std::min(kChunk, info.size - start));
-      const zip_int64_t got = zip_fread(file.get(), bytes.data() + start, bytes.size() - start);
-      if (got <= 0) return Bad(path_, absl::StrCat(name, ": is damaged"));
-      bytes.resize(start + static_cast<size_t>(got));
-    }
-    absl::StatusOr<HostTensor> tensor = ParseNpy(std::move(bytes));
+    absl::StatusOr<std::vector<char>> bytes = zip_.Read(name, kMaxMemberBytes);
+    if (!bytes.ok()) return Bad(path_, std::string(bytes.status().message()));
+    absl::StatusOr<HostTensor> tensor = ParseNpy(*std::move(bytes));
     if (tensor.ok()) return tensor;
     return Bad(path_, absl::StrCat(name, ": ", std::string(tensor.status().message())));
   }
 
  private:
-  Archive(std::string path, zip_t* zip) : path_(std::move(path)), zip_(zip, &zip_discard) {}
+  Archive(std::string path, ZipArchive zip) : path_(std::move(path)), zip_(std::move(zip)) {}
   std::string path_;
-  std::unique_ptr<zip_t, decltype(&zip_discard)> zip_;
+  ZipArchive zip_;
 };
 
 template <typename To>
