@@ -1,45 +1,19 @@
 #include "compiler/import/mxnet/symbol.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 
+#include "compiler/import/foreign/json.h"
 #include "compiler/import/foreign/problems.h"
 
 namespace kiln::mxnet_import {
 
 namespace {
 
-using Json = nlohmann::json;
+using foreign::Json;
+using foreign::TextIn;
 
-constexpr size_t kMaxBytes = 64 << 20;
-constexpr int kMaxDepth = 32;
-constexpr int64_t kMaxParts = 2'000'000;
 constexpr size_t kMaxNodes = 200'000;
-
-// The parser builds before anybody can look, so depth and number of parts are bounded first.
-Status CheckText(std::span<const char> bytes) {
-  if (bytes.size() > kMaxBytes) return InvalidInput("the symbol is larger than 64 MiB");
-  int depth = 0;
-  int64_t parts = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const char c = bytes[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') --depth;
-    if (c == ',' || c == '[' || c == '{') ++parts;
-    if (depth > kMaxDepth)
-      return InvalidInput("the symbol is nested more than ", kMaxDepth, " deep");
-    if (parts > kMaxParts) return InvalidInput("the symbol has more than ", kMaxParts, " parts");
-  }
-  return OkStatus();
-}
 
 StatusOr<int> ToIndex(const Json& json, size_t limit) {
   if (!json.is_number_integer()) return InvalidInput("an index is no integer");
@@ -82,12 +56,8 @@ void ReadAttributes(const Json& json, SymbolNode* node) {
 StatusOr<SymbolNode> ToNode(const Json& json, size_t index) {
   if (!json.is_object()) return InvalidInput("is no object");
   SymbolNode node;
-  const auto text = [&json](const char* key) {
-    const auto it = json.find(key);
-    return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
-  };
-  node.op = text("op");
-  node.name = text("name");
+  node.op = TextIn(json, "op");
+  node.name = TextIn(json, "name");
   if (node.op.empty()) return InvalidInput("has no op");
   if (node.name.empty()) node.name = StrCat(node.op, static_cast<uint64_t>(index));
   ReadAttributes(json, &node);
@@ -102,8 +72,8 @@ StatusOr<SymbolNode> ToNode(const Json& json, size_t index) {
 }
 
 const Json* FindList(const Json& json, const char* key) {
-  const auto it = json.find(key);
-  return it != json.end() && it->is_array() ? &*it : nullptr;
+  const Json* const found = foreign::Find(json, key);
+  return found != nullptr && found->is_array() ? found : nullptr;
 }
 
 }  // namespace
@@ -117,9 +87,7 @@ bool LooksLikeSymbol(std::span<const char> bytes) {
 }
 
 StatusOr<Symbol> ReadSymbol(std::span<const char> bytes) {
-  KILN_RETURN_IF_ERROR(CheckText(bytes));
-  const Json json = Json::parse(bytes.begin(), bytes.end(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return InvalidInput("the symbol is no JSON object");
+  KILN_ASSIGN_OR_RETURN(const Json json, foreign::ParseJson(bytes, "symbol"));
   const Json* const nodes = FindList(json, "nodes");
   const Json* const heads = FindList(json, "heads");
   if (nodes == nullptr || heads == nullptr) return InvalidInput("the symbol has no nodes or heads");
