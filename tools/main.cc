@@ -13,9 +13,10 @@ namespace {
 
 constexpr char kDescription[] =
     "Kiln compiles neural networks to native code.\n\n"
-    "A MODEL is any file that Kiln reads (ONNX, Caffe, Caffe2, MXNet, TensorFlow, its own), told "
-    "by its\n"
-    "content; `kiln run` and `kiln bench` also take a library that `kiln compile` has made. The "
+    "A MODEL is any file that Kiln reads (ONNX, PyTorch, Caffe, Caffe2, MXNet, TensorFlow, its "
+    "own),\n"
+    "told by its content; `kiln run` and `kiln bench` also take a library that `kiln compile` has "
+    "made. The "
     "files\n"
     "of a format that has several are joined by commas: net.prototxt,net.caffemodel.";
 

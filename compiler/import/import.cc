@@ -10,6 +10,7 @@
 #include "compiler/import/kiln/native.h"
 #include "compiler/import/mxnet/mxnet_import.h"
 #include "compiler/import/onnx/onnx_import.h"
+#include "compiler/import/pytorch/pytorch_import.h"
 #include "compiler/import/tensorflow/tensorflow_import.h"
 #include "ir/graph/kir_file.h"
 #include "ir/support/file.h"
@@ -68,6 +69,7 @@ const std::vector<Format>& Formats() {
       {"caffe", DetectCaffe, ImportCaffeFiles, 2, CaffeOperators},
       {"caffe2", DetectCaffe2, ImportCaffe2Files, 2, Caffe2Operators},
       {"mxnet", DetectMxnet, ImportMxnetFiles, 2, MxnetOperators},
+      {"pytorch", DetectPytorch, ImportPytorchFiles, 1, PytorchOperators},
       {"tensorflow", DetectTensorflow, ImportTensorflowFiles, 1, TensorflowOperators},
       {"onnx", DetectOnnx, ImportOnnxFiles, 1, OnnxOperators},
   };

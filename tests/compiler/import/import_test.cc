@@ -74,7 +74,7 @@ TEST(Import, TheFormatCanBeGiven) {
   options.format = "nonsense";
   EXPECT_EQ(Message(ImportModel({path}, options).status()),
             "there is no model format 'nonsense', only kir, kiln, caffe, caffe2, mxnet, "
-            "tensorflow, onnx");
+            "pytorch, tensorflow, onnx");
   EXPECT_THAT(Message(ImportModel({path, path}, {}).status()), HasSubstr("is one file"));
   EXPECT_FALSE(ImportModel({}, {}).ok());
 }
