@@ -36,6 +36,14 @@ def lenet5(net):
     return net.finish(net.linear("fc3", x, net.options.classes))
 
 
+def lenet(net):
+    """Caffe's examples/mnist, which examples/training/lenet.prototxt trains."""
+    x = net.max_pool("pool1", net.conv_relu("conv1", net.input, net.wide(20), 5), 2, 2)
+    x = net.max_pool("pool2", net.conv_relu("conv2", x, net.wide(50), 5), 2, 2)
+    x = net.linear_relu("ip1", net.flatten("flatten", x), net.wide(500))
+    return net.finish(net.linear("ip2", x, net.options.classes))
+
+
 def alexnet(net):
     """Krizhevsky 2014 ("one weird trick"), torchvision's AlexNet."""
     x = net.conv_relu("features.0", net.input, net.wide(64), 11, stride=4, pad=2)
@@ -269,6 +277,7 @@ def squeezenet1_1(net):
 
 
 NETS = {
+    "lenet": lenet,
     "lenet5": lenet5,
     "alexnet": alexnet,
     "alexnet_lrn": alexnet_lrn,
@@ -287,9 +296,9 @@ NETS = {
     "squeezenet1_1": squeezenet1_1,
 }
 CIFAR_NETS = ("resnet20", "resnet110", "resnet1202")
-DEFAULT_SIZE = {"lenet5": 28, "alexnet_lrn": 227, **dict.fromkeys(CIFAR_NETS, 32)}  # 224 otherwise
-DEFAULT_CLASSES = {"lenet5": 10, **dict.fromkeys(CIFAR_NETS, 10)}  # 1000 otherwise
-CHANNELS = {"lenet5": 1}  # of the input; 3 otherwise
+DEFAULT_SIZE = {"lenet": 28, "lenet5": 28, "alexnet_lrn": 227, **dict.fromkeys(CIFAR_NETS, 32)}  # 224 otherwise
+DEFAULT_CLASSES = {"lenet": 10, "lenet5": 10, **dict.fromkeys(CIFAR_NETS, 10)}  # 1000 otherwise
+CHANNELS = {"lenet": 1, "lenet5": 1}  # of the input; 3 otherwise
 
 
 def build(name, options, builder=Net):
@@ -316,13 +325,13 @@ def parse_arguments(arguments):
     parser.add_argument("net", nargs="?", choices=NETS, metavar="NAME", help=", ".join(NETS))
     parser.add_argument("-o", "--output", metavar="FILE", help="default NAME.onnx; a name that ends in .prototxt makes it Caffe's form")
     parser.add_argument("--size", type=number_from(1, 4096), metavar="PIXELS",
-                        help="height and width of the input (224; lenet5 28, alexnet_lrn 227, CIFAR's "
+                        help="height and width of the input (224; lenet and lenet5 28, alexnet_lrn 227, CIFAR's "
                         "resnet20, 110 and 1202 32)")
     parser.add_argument("--batch", type=number_from(0, 65536), default=1, metavar="N",
                         help="leading dimension; 0 leaves it open under the name 'batch'")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights")
     parser.add_argument("--classes", type=number_from(1, 1 << 20), metavar="N",
-                        help="results (1000; lenet5 and CIFAR's nets 10)")
+                        help="results (1000; lenet, lenet5 and CIFAR's nets 10)")
     parser.add_argument("--width", type=number_from(0.01, 16, float), default=1.0, metavar="X",
                         help="factor on all channels, which become multiples of 8")
     parser.add_argument("--opset", type=number_from(7, 22), default=13, metavar="N")

@@ -15,7 +15,7 @@ import onnx_net
 onnx_net.Weights.BLOCK = 1009  # small and prime: the tests care for structure, not for statistics
 
 # Convolutions in each net, counted in the papers' tables (downsampling included).
-CONVOLUTIONS = {"lenet5": 2, "alexnet": 5, "alexnet_lrn": 5, "vgg16": 13, "vgg19": 16,
+CONVOLUTIONS = {"lenet": 2, "lenet5": 2, "alexnet": 5, "alexnet_lrn": 5, "vgg16": 13, "vgg19": 16,
                 "googlenet": 57, "resnet18": 20, "resnet50": 53, "resnet101": 104,
                 "resnet152": 155, "resnet20": 21, "resnet110": 111, "resnet1202": 1203,
                 "mobilenet_v1": 27, "mobilenet_v2": 52, "squeezenet1_1": 26}

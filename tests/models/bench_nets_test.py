@@ -16,7 +16,7 @@ import models
 import onnx_net
 
 onnx_net.Weights.BLOCK = 65537  # a prime; as many numbers as these nets need to be no pattern
-SIZE = {"lenet5": 28, "alexnet": 99, "alexnet_lrn": 99, "resnet20": 16, "resnet110": 16,
+SIZE = {"lenet": 28, "lenet5": 28, "alexnet": 99, "alexnet_lrn": 99, "resnet20": 16, "resnet110": 16,
         "resnet1202": 8}  # pixels; 64 otherwise
 
 
@@ -28,7 +28,7 @@ class Nets(ModelTest):
         options = argparse.Namespace(size=size, batch=1, seed=1, classes=10, width=0.25, opset=13)
         model = self.folder / f"{name}.onnx"
         model.write_bytes(b"".join(models.build(name, options).chunks))
-        shape = (1, 1 if name == "lenet5" else 3, size, size)
+        shape = (1, 1 if name.startswith("lenet") else 3, size, size)
         generator = random.Random(1)
         pixels = array("f", (generator.gauss(0, 1) for _ in range(math.prod(shape))))
         _, expected = self.run_model(model, "input", shape, pixels, "--reference")
