@@ -3,8 +3,9 @@
 
     engines.py ENGINE MODEL INPUT_SHAPE THREADS        (a shape such as 1x3x224x224)
 
-Reads commands from stdin and answers each with a line of JSON: `measure SECONDS`, `run INPUT.npy OUTPUT.npy`.
-The first line comes unasked, when the session is ready.
+Reads commands from stdin and answers each with a line of JSON: `measure SECONDS MIN_RUNS`, `run INPUT.npy
+OUTPUT.npy`, and of an engine that trains `train INPUTS.npz OUTPUT.npy STEPS RATE`, which writes the losses of
+steps on one batch. The first line comes unasked, when the session is ready.
 
 Every peer runs at the best settings that its documentation names for latency on a CPU: all graph
 optimisations, float32 arithmetic, inputs and outputs bound beforehand where the engine can.
@@ -17,7 +18,9 @@ import sys
 import time
 
 WARM_UP_SHARE = 0.25
-MIN_RUNS = 10
+# While steps of training are measured: so small that, however many there are, the net and its gradients
+# stay what they were, for zeros and denormal numbers have other speeds.
+MEASURING_RATE = 1e-6
 
 
 def status_bytes(key):
@@ -151,18 +154,30 @@ class TorchCompiled(Torch):
         self.call()  # compiles
 
 
+def training(**how):
+    def make(model, shape, threads):
+        from torch_training import TorchTraining
+        return TorchTraining(model, shape, threads, **how)
+
+    return make
+
+
 ENGINES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "torch": Torch,
-           "torch-compiled": TorchCompiled}
+           "torch-compiled": TorchCompiled,
+           "eager": training(compiled=False, channels_last=False),
+           "eager-nhwc": training(compiled=False, channels_last=True),
+           "compiled": training(compiled=True, channels_last=False),
+           "compiled-nhwc": training(compiled=True, channels_last=True)}
 
 
-def measure(engine, seconds):
-    """Calls for `seconds`, at least MIN_RUNS times, after a warm-up. Times in ms."""
+def measure(engine, seconds, min_runs):
+    """Calls for `seconds`, at least `min_runs` times, after a warm-up. Times in ms."""
     warm = time.perf_counter() + WARM_UP_SHARE * seconds
     engine.call()
     while time.perf_counter() < warm:
         engine.call()
     times, waited, cpu, wall = [], waited_ms(), time.process_time(), time.perf_counter()
-    while len(times) < MIN_RUNS or time.perf_counter() - wall < seconds:
+    while len(times) < min_runs or time.perf_counter() - wall < seconds:
         start = time.perf_counter()
         engine.call()
         times.append(1e3 * (time.perf_counter() - start))
@@ -189,18 +204,25 @@ def main():
     import numpy
     before = status_bytes("VmRSS")  # Python and numpy: no part of the engine
     engine = ENGINES[name](model, shape, threads)
+    before = getattr(engine, "idle_bytes", before)
     answer({"engine": name, "version": engine.version, "engine_bytes": engine.engine_bytes,
             "session_ms": 1e3 * (time.perf_counter() - engine.started)})  # without imports
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "measure":
-            result = measure(engine, float(arguments[0]))
+            result = measure(engine, float(arguments[0]), int(arguments[1]))
             result["peak_memory_bytes"] -= before
             answer(result)
         elif command == "run":
             engine.set_input(numpy.load(arguments[0]))
             engine.call()
             numpy.save(arguments[1], engine.output())
+            answer({})
+        elif command == "train":
+            engine.set_batch(**numpy.load(arguments[0]))
+            engine.set_rate(float(arguments[3]))
+            numpy.save(arguments[1], [float(engine.call()) for _ in range(int(arguments[2]))])
+            engine.set_rate(MEASURING_RATE)
             answer({})
         else:
             sys.exit(f"engines.py: unknown command {command}")

@@ -3,9 +3,13 @@
 import html
 import math
 
-ENGINES = ("kiln", "onnxruntime", "openvino", "torch", "torch-compiled")
+PEERS = ("onnxruntime", "openvino", "torch", "torch-compiled")
+TRAINING_PEERS = ("eager", "eager-nhwc", "compiled", "compiled-nhwc")  # PyTorch in four ways
 COLORS = {"kiln": "#d1495b", "onnxruntime": "#30638e", "openvino": "#00798c", "torch": "#9aa5b1",
-          "torch-compiled": "#edae49"}
+          "torch-compiled": "#edae49", "eager": "#30638e", "eager-nhwc": "#00798c",
+          "compiled": "#9aa5b1", "compiled-nhwc": "#edae49"}
+TIME_LIMIT, MEMORY_LIMIT = {"lenet": 0.40}, 0.60  # of PyTorch's, a step of training
+OTHER_TIME_LIMIT = 0.75
 
 
 def best_peer(case):
@@ -18,6 +22,10 @@ def ratio(case):
     """Kiln's median over the best peer's; None where one is missing."""
     mine, best = case["engines"].get("kiln"), best_peer(case)
     return mine["median_ms"] / best["median_ms"] if mine and best else None
+
+
+def engine_names(results):
+    return ("kiln", *(TRAINING_PEERS if results.get("training") else PEERS))
 
 
 def gflops(case, row):
@@ -72,11 +80,30 @@ def milliseconds(value):
     return f"{value:.4f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
+def training_summary(results):
+    """A row a case: time against the fastest peer, memory against the thriftiest, and the limits."""
+    rows = []
+    for case in results["cases"]:
+        mine, best = case["engines"].get("kiln"), best_peer(case)
+        if not mine or not best:
+            continue
+        least = min(row["peak_memory_bytes"] for name, row in case["engines"].items()
+                    if name != "kiln")
+        limit = TIME_LIMIT.get(case["net"], OTHER_TIME_LIMIT)
+        rows.append([case["net"], str(case["batch"]), str(case["threads"]),
+                     milliseconds(mine["median_ms"]), milliseconds(best["median_ms"]),
+                     best["engine"], f"{mine['median_ms'] / best['median_ms']:.2f}", f"{limit:.2f}",
+                     megabytes(mine["peak_memory_bytes"]), megabytes(least),
+                     f"{mine['peak_memory_bytes'] / least:.2f}", f"{MEMORY_LIMIT:.2f}"])
+    return table(["net", "batch", "threads", "Kiln ms", "PyTorch ms", "best", "ratio", "at most",
+                  "Kiln MB", "PyTorch MB", "ratio", "at most"], rows)
+
+
 def details(results):
     """A row for every engine of every case."""
     rows = []
     for case in results["cases"]:
-        for name in ENGINES:
+        for name in engine_names(results):
             row = case["engines"].get(name)
             if row is None:
                 if name in case["failures"]:
@@ -86,7 +113,7 @@ def details(results):
             peak = case["peak_gflops"]
             session = f"{row['session_ms']:.0f}"
             memory = megabytes(row["peak_memory_bytes"])
-            if name == "kiln":
+            if "warm_session_ms" in row:
                 session += f" ({row['warm_session_ms']:.0f} warm)"
                 memory += f" ({megabytes(row['session_memory_bytes'])} compiling)"
             rows.append([
@@ -96,7 +123,7 @@ def details(results):
                 f"{gflops(case, row):.1f}",
                 f"{100 * gflops(case, row) / peak:.0f} %" if peak else "",
                 f"{row['cpu_share']:.2f}", session, memory,
-                megabytes(row["disk_bytes"]), f"{row['error']:.0e}"])
+                megabytes(row["disk_bytes"]) if "disk_bytes" in row else "", f"{row['error']:.0e}"])
     return table(["net", "batch", "threads", "engine", "median ms", "p10", "p90", "GFLOP/s",
                   "of peak", "CPU / wall", "session ms", "memory MB", "disk MB", "error"], rows, 1)
 
@@ -111,11 +138,12 @@ def markdown(results):
         peaks[case["threads"]] = max(peaks.get(case["threads"], 0.0), case["peak_gflops"])
     lines = [
         f"`{results['command']}` on {results['cpu']} ({results['cpus']} CPUs), {results['date']}: "
-        + ", ".join(f"{name} {versions[name]}" for name in ENGINES if name in versions)
+        + ", ".join(f"{name} {versions[name]}" for name in engine_names(results) if name in versions)
         + f"; {results['rounds']} rounds of {results['seconds']:g} s. Measured FMA peak: "
         + ", ".join(f"{peak:.0f} GFLOP/s with {threads} thread{'s' * (threads > 1)}"
                     for threads, peak in sorted(peaks.items())) + ".",
-        "", summary(results), "", details(results), ""]
+        "", training_summary(results) if results.get("training") else summary(results), "",
+        details(results), ""]
     failures = [f"- {case['net']}, batch {case['batch']}, {case['threads']} threads: {name}: {text}"
                 for case in results["cases"] for name, text in case["failures"].items()]
     return "\n".join(lines + (["Could not run:", "", *failures, ""] if failures else []))
@@ -134,7 +162,7 @@ def panel(results, batch, threads, top):
     out = [f'<text x="{LEFT}" y="{top + 14}" font-weight="bold">{title}</text>']
     y = top + 26
     for case in cases:
-        names = [name for name in ENGINES if (case["net"], name) in shares]
+        names = [name for name in engine_names(results) if (case["net"], name) in shares]
         middle = y + len(names) * BAR / 2 + 4
         out.append(f'<text x="{LEFT - 8}" y="{middle:.0f}" text-anchor="end">'
                    f'{html.escape(case["net"])}</text>')
@@ -162,7 +190,7 @@ def svg(results):
         out += elements
         y += height + GAP
     legend = []
-    for index, name in enumerate(ENGINES):
+    for index, name in enumerate(engine_names(results)):
         x = LEFT + 125 * index
         legend.append(f'<rect x="{x}" y="16" width="10" height="10" fill="{COLORS[name]}"/>'
                       f'<text x="{x + 14}" y="25">{name}</text>')

@@ -1,8 +1,9 @@
 """An ONNX file of bench/models.py as a PyTorch module.
 
 The graph becomes a torch.fx graph of torch.nn.functional calls, one a node, whose generated `forward` is
-the Python code that one would write by hand. Weights are buffers of the module, so that `.to()` reaches
-them and torch.compile's freezing may fold them.
+the Python code that one would write by hand. To be run, all weights are buffers of the module, so that
+`.to()` reaches them and torch.compile's freezing may fold them; to be trained, all but the running
+statistics are parameters.
 """
 
 import onnx
@@ -28,6 +29,15 @@ def conv(x, weight, bias=None, *, strides, pads, dilations, group, kernel_shape)
 def batch_norm(x, scale, bias, mean, variance, *, epsilon, momentum):
     del momentum  # of training
     return F.batch_norm, (x, mean, variance, scale, bias, False, 0.0, epsilon)
+
+
+def training_batch_norm(x, scale, bias, mean, variance, *, epsilon, momentum):
+    # ONNX says what the running statistics keep, PyTorch what they take.
+    return F.batch_norm, (x, mean, variance, scale, bias, True, 1.0 - momentum, epsilon)
+
+
+def training_relu(x):
+    return F.relu, (x, True)  # in place, as torchvision's nets have it: it saves memory
 
 
 def max_pool(x, *, kernel_shape, strides, pads, ceil_mode=0):
@@ -61,22 +71,34 @@ OPS = {
     "Relu": lambda x: (F.relu, (x,)),
     "Softmax": lambda x, *, axis: (F.softmax, (x, axis)),
 }
+TRAINING_OPS = {"BatchNormalization": training_batch_norm, "Relu": training_relu}
 
 
-def load(path):
-    """The module of the file at `path`: one input, one output, in inference mode."""
+def running_statistics(graph):
+    """The names of the mean and variance of every BatchNormalization."""
+    return {name for node in graph.node if node.op_type == "BatchNormalization"
+            for name in node.input[3:5]}
+
+
+def load(path, training=False):
+    """The module of the file at `path`: one input, one output. Initializer i is called `p{i}`."""
     graph = onnx.load(path).graph
     root, fx_graph = torch.nn.Module(), torch.fx.Graph()
-    values = {}
+    values, constants = {}, running_statistics(graph)
     for index, initializer in enumerate(graph.initializer):
-        root.register_buffer(f"p{index}", torch.from_numpy(numpy_helper.to_array(initializer).copy()))
+        tensor = torch.from_numpy(numpy_helper.to_array(initializer).copy())
+        if training and initializer.name not in constants:
+            root.register_parameter(f"p{index}", torch.nn.Parameter(tensor))
+        else:
+            root.register_buffer(f"p{index}", tensor)
         values[initializer.name] = fx_graph.get_attr(f"p{index}")
     (source,) = [value.name for value in graph.input if value.name not in values]
     values[source] = fx_graph.placeholder("x")
+    ops = {**OPS, **TRAINING_OPS} if training else OPS
     for node in graph.node:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        function, arguments = OPS[node.op_type](*(values[name] for name in node.input), **attributes)
+        function, arguments = ops[node.op_type](*(values[name] for name in node.input), **attributes)
         values[node.output[0]] = fx_graph.call_function(function, arguments)
     fx_graph.output(values[graph.output[0].name])
     fx_graph.eliminate_dead_code()
-    return torch.fx.GraphModule(root, fx_graph).eval()
+    return torch.fx.GraphModule(root, fx_graph).train(training)

@@ -65,6 +65,22 @@ class ReportTest(unittest.TestCase):
         widths = sorted(float(bar.get("width")) for bar in bars)
         self.assertAlmostEqual(widths[-1] / widths[0], 2.5, places=1)  # 20 ms against 50 ms
 
+    def test_training_compares_with_the_fastest_and_with_the_thriftiest(self):
+        rows = [row("kiln", 6.0, peak_memory_bytes=12e6), row("eager", 30.0, peak_memory_bytes=40e6),
+                row("compiled", 12.0, peak_memory_bytes=90e6)]
+        for peer in rows:
+            for key in ("disk_bytes", "warm_session_ms", "session_memory_bytes"):
+                peer.pop(key, None)
+        results = dict(RESULTS, training=True, cases=[
+            case("lenet", 1, rows), case("vgg16", 1, rows[1:], {"kiln": "crashed"})])
+        text = report.markdown(results)
+        self.assertIn("| lenet | 1 | 1 | 6.00 | 12.00 | compiled | 0.50 | 0.40 | 12.0 | 40.0 | 0.30 "
+                      "| 0.60 |", text)
+        self.assertIn("| vgg16 | 1 | 1 | kiln | failed |", text)
+        self.assertNotIn("geometric mean", text)
+        self.assertEqual(text.count("| compiled |"), 3)  # as the best, and a row for either net
+        xml.etree.ElementTree.fromstring(report.svg(results))
+
     def test_nothing_measured_is_no_error(self):
         empty = dict(RESULTS, cases=[])
         self.assertIn("geometric mean", report.markdown(empty))
