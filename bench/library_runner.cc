@@ -89,12 +89,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: library_runner LIBRARY FUNCTION THREADS SECONDS MIN_RUNS\n");
     return 2;
   }
-  const absl::Status status =
-      kiln::Run({.library = argv[1],
-                 .function = argv[2],
-                 .threads = std::atoi(argv[3]),
-                 .seconds = std::atof(argv[4]),
-                 .min_runs = static_cast<size_t>(std::atoll(argv[5]))});
+  const absl::Status status = kiln::Run({.library = argv[1],
+                                         .function = argv[2],
+                                         .threads = std::atoi(argv[3]),
+                                         .seconds = std::atof(argv[4]),
+                                         .min_runs = static_cast<size_t>(std::atoll(argv[5]))});
   if (status.ok()) return 0;
   std::fprintf(stderr, "library_runner: %s\n", std::string(status.message()).c_str());
   return 1;
