@@ -1,8 +1,5 @@
 #include "compiler/import/pytorch/program.h"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
 #include <string_view>
 
 #include "compiler/import/foreign/json.h"
@@ -51,114 +48,6 @@ const Json* FindList(const Json& json, const char* key) {
   return found != nullptr && found->is_array() ? found : nullptr;
 }
 
-// The one member that a union has.
-StatusOr<std::pair<std::string, const Json*>> Member(const Json& json) {
-  if (!json.is_object()) return InvalidInput("is no object");
-  std::pair<std::string, const Json*> found;
-  for (const auto& [key, value] : json.items()) {
-    if (value.is_null() && json.size() > 1) continue;  // as some versions write the others
-    if (found.second != nullptr) return InvalidInput("has more than one kind");
-    found = {key, &value};
-  }
-  if (found.second == nullptr) return InvalidInput("has no kind");
-  return found;
-}
-
-Number FromInteger(int64_t value) { return {static_cast<double>(value), value, "", false}; }
-
-Number FromDouble(double value) {
-  constexpr double kLimit = 9.2e18;
-  const double cut = std::isnan(value) ? 0 : std::clamp(value, -kLimit, kLimit);
-  return {value, static_cast<int64_t>(cut), "", true};
-}
-
-StatusOr<Number> ReadNumber(const Json& json) {
-  if (json.is_boolean()) return FromInteger(json.get<bool>() ? 1 : 0);
-  if (json.is_number_integer()) return FromInteger(json.get<int64_t>());
-  if (json.is_number()) return FromDouble(json.get<double>());
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (json == "Infinity") return FromDouble(kInfinity);
-  if (json == "-Infinity") return FromDouble(-kInfinity);
-  if (json == "NaN") return FromDouble(std::numeric_limits<double>::quiet_NaN());
-  // {"as_name": "sym_size_int"}, {"as_int": 3}
-  if (const Json* const value = Find(json, "as_int"); value != nullptr && value->is_number()) {
-    return ReadNumber(*value);
-  }
-  Number number;
-  number.symbol = TextIn(json, "as_name");
-  if (number.symbol.empty()) return InvalidInput("is no number");
-  return number;
-}
-
-// {"name": "x"}, or in lists of tensors that may be absent {"as_tensor": {"name": "x"}}.
-StatusOr<std::string> ReadName(const Json& json) {
-  if (Find(json, "as_none") != nullptr) return std::string();
-  const Json* const inner = Find(json, "as_tensor");
-  const std::string name = TextIn(inner == nullptr ? json : *inner, "name");
-  if (name.empty()) return InvalidInput("is no name of a tensor");
-  return name;
-}
-
-Argument::Kind KindOf(std::string_view key) {
-  using Kind = Argument::Kind;
-  static constexpr std::pair<std::string_view, Kind> kKinds[] = {
-      {"as_none", Kind::kNone},
-      {"as_tensor", Kind::kTensors},
-      {"as_tensors", Kind::kTensors},
-      {"as_optional_tensor", Kind::kTensors},
-      {"as_optional_tensors", Kind::kTensors},
-      {"as_int", Kind::kNumbers},
-      {"as_ints", Kind::kNumbers},
-      {"as_float", Kind::kNumbers},
-      {"as_floats", Kind::kNumbers},
-      {"as_sym_int", Kind::kNumbers},
-      {"as_sym_ints", Kind::kNumbers},
-      {"as_bool", Kind::kBools},
-      {"as_bools", Kind::kBools},
-      {"as_string", Kind::kText},
-      {"as_scalar_type", Kind::kScalarType},
-  };
-  for (const auto& [name, kind] : kKinds) {
-    if (key == name) return kind;
-  }
-  return Kind::kOther;
-}
-
-Status ReadEntry(const Json& json, Argument* argument) {
-  if (argument->kind == Argument::Kind::kTensors) {
-    KILN_ASSIGN_OR_RETURN(std::string name, ReadName(json));
-    argument->names.push_back(std::move(name));
-    return OkStatus();
-  }
-  KILN_ASSIGN_OR_RETURN(Number number, ReadNumber(json));
-  argument->numbers.push_back(std::move(number));
-  return OkStatus();
-}
-
-StatusOr<Argument> ReadArgument(const Json& json) {
-  KILN_ASSIGN_OR_RETURN(const auto member, Member(json));
-  const auto& [key, value] = member;
-  Argument argument;
-  argument.kind = KindOf(key);
-  switch (argument.kind) {
-    case Argument::Kind::kNone: return argument;
-    case Argument::Kind::kOther: argument.text = key; return argument;
-    case Argument::Kind::kText:
-      if (!value->is_string()) return InvalidInput("is no text");
-      argument.text = value->get<std::string>();
-      return argument;
-    default: break;
-  }
-  argument.is_list = value->is_array();
-  if (!argument.is_list) {
-    KILN_RETURN_IF_ERROR(ReadEntry(*value, &argument));
-    if (argument.kind == Argument::Kind::kTensors && argument.names[0].empty()) return Argument();
-    return argument;
-  }
-  for (const Json& entry : *value) KILN_RETURN_IF_ERROR(ReadEntry(entry, &argument));
-  return argument;
-}
-
 // "layer1.0" of "L__self__,,Net;L__self___layer1_0,layer1.0,torch.nn...Sequential".
 std::string ModulePath(const Json& node) {
   const Json* const metadata = Find(node, "metadata");
@@ -173,50 +62,176 @@ std::string ModulePath(const Json& node) {
              : parts[1];
 }
 
-StatusOr<ProgramNode> ReadNode(const Json& json, size_t index) {
-  ProgramNode node;
-  node.target = TextIn(json, "target");
-  if (node.target.empty()) return InvalidInput("has no target");
-  if (node.target.starts_with("torch.ops.")) node.target.erase(0, 10);
-  const Json* const inputs = FindList(json, "inputs");
-  const Json* const outputs = FindList(json, "outputs");
-  if (inputs == nullptr || outputs == nullptr) return InvalidInput("has no inputs or outputs");
-  for (const Json& output : *outputs) {
-    KILN_ASSIGN_OR_RETURN(const Argument result, ReadArgument(output));
-    if (result.kind == Argument::Kind::kTensors) {
-      node.results.insert(node.results.end(), result.names.begin(), result.names.end());
-    } else if (result.kind == Argument::Kind::kNumbers) {
-      for (const Number& number : result.numbers) node.results.push_back(number.symbol);
-    } else {
-      node.results.push_back("");
+/// Reads graphs, those in nodes too, as one. The names of an inner graph get the node's name in
+/// front, so that they are their own.
+class GraphReader {
+ public:
+  explicit GraphReader(Program* program) : program_(*program) {}
+
+  /// The nodes and values of `graph`. `prefix` stands before all names but those in `renamed`.
+  Status Read(const Json& graph, const std::string& prefix,
+              const std::map<std::string, std::string>& renamed) {
+    const Json* const nodes = FindList(graph, "nodes");
+    if (nodes == nullptr) return InvalidInput("a graph has no nodes");
+    const Scope scope{prefix, renamed};
+    if (const Json* const values = Find(graph, "tensor_values"); values != nullptr) {
+      KILN_RETURN_IF_ERROR(ReadValues(*values, scope));
     }
-  }
-  node.name = TextIn(json, "name");  // since 2.9
-  for (const std::string& result : node.results) {
-    if (node.name.empty()) node.name = result;
-  }
-  if (node.name.empty()) node.name = StrCat("node_", static_cast<uint64_t>(index));
-  const std::string path = ModulePath(json);
-  node.label = path.empty() ? node.name : StrCat(path, "/", node.name);
-  for (size_t i = 0; i < inputs->size(); ++i) {
-    const Json& input = (*inputs)[i];
-    std::string name = TextIn(input, "name");
-    // The operators on integers have no schema: their operands are a and b.
-    if (name.empty()) name = std::string(1, static_cast<char>('a' + i % 26));
-    const Json* const value = Find(input, "arg");
-    if (value == nullptr) return InvalidInput("argument '", name, "' has no value");
-    auto argument = ReadArgument(*value);
-    if (!argument.ok()) {
-      return Annotate(argument.status(), StrCat("argument '", foreign::Printable(name), "'"));
+    for (const Json& node : *nodes) {
+      const Status status = ReadNode(node, scope);
+      if (!status.ok()) {
+        return Annotate(status, StrCat("node ", static_cast<uint64_t>(program_.nodes.size())));
+      }
     }
-    node.arguments[name] = *std::move(argument);
+    return OkStatus();
   }
-  return node;
-}
+
+ private:
+  struct Scope {
+    const std::string& prefix;
+    const std::map<std::string, std::string>& renamed;
+
+    void Rename(std::string& name) const {
+      if (name.empty()) return;
+      const auto it = renamed.find(name);
+      name = it == renamed.end() ? prefix + name : it->second;
+    }
+  };
+
+  Status ReadValues(const Json& values, const Scope& scope) {
+    if (!values.is_object()) return InvalidInput("tensor_values is no object");
+    for (const auto& [name, meta] : values.items()) {
+      auto read = ReadTensorMeta(meta);
+      if (!read.ok()) {
+        return Annotate(read.status(), StrCat("value '", foreign::Printable(name), "'"));
+      }
+      std::string renamed = name;
+      scope.Rename(renamed);
+      program_.values[renamed] = *std::move(read);
+    }
+    return OkStatus();
+  }
+
+  static StatusOr<Argument> ReadRenamed(const Json& json, const Scope& scope) {
+    KILN_ASSIGN_OR_RETURN(Argument argument, ReadArgument(json));
+    for (std::string& name : argument.names) scope.Rename(name);
+    for (Number& number : argument.numbers) scope.Rename(number.symbol);
+    return argument;
+  }
+
+  static StatusOr<std::vector<std::string>> ReadResults(const Json& outputs, const Scope& scope) {
+    std::vector<std::string> results;
+    for (const Json& output : outputs) {
+      KILN_ASSIGN_OR_RETURN(const Argument result, ReadRenamed(output, scope));
+      if (result.kind == Argument::Kind::kTensors) {
+        results.insert(results.end(), result.names.begin(), result.names.end());
+      } else if (result.kind == Argument::Kind::kNumbers) {
+        for (const Number& number : result.numbers) results.push_back(number.symbol);
+      } else {
+        results.push_back("");
+      }
+    }
+    return results;
+  }
+
+  Status ReadNode(const Json& json, const Scope& scope) {
+    if (program_.nodes.size() >= kMaxNodes) {
+      return Unsupported("the program has more than ", static_cast<uint64_t>(kMaxNodes), " nodes");
+    }
+    ProgramNode node;
+    node.target = TextIn(json, "target");
+    if (node.target.empty()) return InvalidInput("has no target");
+    if (node.target.starts_with("torch.ops.")) node.target.erase(0, 10);
+    const Json* const inputs = FindList(json, "inputs");
+    const Json* const outputs = FindList(json, "outputs");
+    if (inputs == nullptr || outputs == nullptr) return InvalidInput("has no inputs or outputs");
+    KILN_ASSIGN_OR_RETURN(node.results, ReadResults(*outputs, scope));
+    node.name = TextIn(json, "name");  // since 2.9
+    scope.Rename(node.name);
+    for (const std::string& result : node.results) {
+      if (node.name.empty()) node.name = result;
+    }
+    if (node.name.empty()) {
+      node.name = StrCat(scope.prefix, "node_", static_cast<uint64_t>(program_.nodes.size()));
+    }
+    const std::string path = ModulePath(json);
+    node.label = path.empty() ? node.name : StrCat(path, "/", node.name);
+    if (const Json* const region = FindRegion(node.target, *inputs); region != nullptr) {
+      return Inline(node, *inputs, *region, scope);
+    }
+    for (size_t i = 0; i < inputs->size(); ++i) {
+      const Json& input = (*inputs)[i];
+      std::string name = TextIn(input, "name");
+      // The operators on integers have no schema: their operands are a and b.
+      if (name.empty()) name = std::string(1, static_cast<char>('a' + i % 26));
+      const Json* const value = Find(input, "arg");
+      if (value == nullptr) return InvalidInput("argument '", name, "' has no value");
+      auto argument = ReadRenamed(*value, scope);
+      if (!argument.ok()) {
+        return Annotate(argument.status(), StrCat("argument '", foreign::Printable(name), "'"));
+      }
+      node.arguments[name] = *std::move(argument);
+    }
+    program_.nodes.push_back(std::move(node));
+    return OkStatus();
+  }
+
+  // The graph of a node that only says how gradients or types are handled in it: nullptr for all
+  // other nodes, and for autocast that is switched on.
+  static const Json* FindRegion(const std::string& target, const Json& inputs) {
+    const auto argument = [&inputs](size_t i, const char* kind) -> const Json* {
+      const Json* const arg = i < inputs.size() ? Find(inputs[i], "arg") : nullptr;
+      return arg == nullptr ? nullptr : Find(*arg, kind);
+    };
+    const Json* graph = nullptr;
+    if (target == "higher_order.wrap_with_set_grad_enabled") {
+      graph = argument(1, "as_graph");  // (enabled, graph, operands...)
+    } else if (target == "higher_order.wrap_with_autocast") {
+      // (device, type, enabled, caching, graph, operands...)
+      const Json* const enabled = argument(2, "as_bool");
+      if (enabled != nullptr && *enabled == false) graph = argument(4, "as_graph");
+    }
+    return graph == nullptr ? nullptr : Find(*graph, "graph");
+  }
+
+  Status Inline(const ProgramNode& node, const Json& inputs, const Json& region,
+                const Scope& scope) {
+    const Json* const inner_inputs = FindList(region, "inputs");
+    const Json* const inner_outputs = FindList(region, "outputs");
+    if (inner_inputs == nullptr || inner_outputs == nullptr ||
+        inner_inputs->size() > inputs.size() || inner_outputs->size() != node.results.size()) {
+      return InvalidInput("its graph does not fit it");
+    }
+    std::map<std::string, std::string> renamed;
+    const size_t first = inputs.size() - inner_inputs->size();
+    for (size_t i = 0; i < inner_inputs->size(); ++i) {
+      const Json* const operand = Find(inputs[first + i], "arg");
+      if (operand == nullptr) return InvalidInput("an operand has no value");
+      KILN_ASSIGN_OR_RETURN(const Argument outer, ReadRenamed(*operand, scope));
+      KILN_ASSIGN_OR_RETURN(const Argument inner, ReadArgument((*inner_inputs)[i]));
+      if (outer.names.size() != 1 || inner.names.size() != 1) {
+        return Unsupported("an operand that is no tensor is not supported");
+      }
+      renamed[inner.names[0]] = outer.names[0];
+    }
+    const std::string prefix = node.name + ".";
+    KILN_RETURN_IF_ERROR(Read(region, prefix, renamed));
+    KILN_ASSIGN_OR_RETURN(const auto results, ReadResults(*inner_outputs, {prefix, renamed}));
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (results[i].empty()) continue;
+      ProgramNode result{node.results[i], "aten.alias.default", node.label, {}, {node.results[i]}};
+      result.arguments["self"] = {Argument::Kind::kTensors, false, {results[i]}, {}, ""};
+      program_.nodes.push_back(std::move(result));
+    }
+    return OkStatus();
+  }
+
+  Program& program_;
+};
 
 StatusOr<InputSpec> ReadInputSpec(const Json& json) {
   using Kind = InputSpec::Kind;
-  KILN_ASSIGN_OR_RETURN(const auto member, Member(json));
+  KILN_ASSIGN_OR_RETURN(const auto member, UnionMember(json));
   const auto& [key, spec] = member;
   InputSpec input;
   input.what = key;
@@ -227,7 +242,7 @@ StatusOr<InputSpec> ReadInputSpec(const Json& json) {
     if (argument.kind == Argument::Kind::kTensors && argument.names.size() == 1) {
       input.name = argument.names[0];
     } else {
-      KILN_ASSIGN_OR_RETURN(const auto kind, Member(*arg));
+      KILN_ASSIGN_OR_RETURN(const auto kind, UnionMember(*arg));
       input.what = kind.first;
     }
     return input;
@@ -250,7 +265,7 @@ StatusOr<InputSpec> ReadInputSpec(const Json& json) {
 }
 
 StatusOr<OutputSpec> ReadOutputSpec(const Json& json) {
-  KILN_ASSIGN_OR_RETURN(const auto member, Member(json));
+  KILN_ASSIGN_OR_RETURN(const auto member, UnionMember(json));
   const auto& [key, spec] = member;
   OutputSpec output;
   output.what = key;
@@ -292,29 +307,12 @@ StatusOr<Program> ReadProgram(std::span<const char> bytes) {
   const Json* const module = Find(json, "graph_module");
   const Json* const graph = module == nullptr ? nullptr : Find(*module, "graph");
   const Json* const signature = module == nullptr ? nullptr : Find(*module, "signature");
-  const Json* const nodes = graph == nullptr ? nullptr : FindList(*graph, "nodes");
-  if (nodes == nullptr || signature == nullptr) {
+  if (graph == nullptr || signature == nullptr) {
     return InvalidInput("the program has no graph or no signature");
-  }
-  if (nodes->size() > kMaxNodes) {
-    return Unsupported("the program has more than ", static_cast<uint64_t>(kMaxNodes), " nodes");
   }
   Program program;
   KILN_RETURN_IF_ERROR(ReadSignature(*signature, &program));
-  for (size_t i = 0; i < nodes->size(); ++i) {
-    auto node = ReadNode((*nodes)[i], i);
-    if (!node.ok()) return Annotate(node.status(), StrCat("node ", static_cast<uint64_t>(i)));
-    program.nodes.push_back(*std::move(node));
-  }
-  const Json* const values = Find(*graph, "tensor_values");
-  if (values == nullptr || !values->is_object()) return program;
-  for (const auto& [name, meta] : values->items()) {
-    auto read = ReadTensorMeta(meta);
-    if (!read.ok()) {
-      return Annotate(read.status(), StrCat("value '", foreign::Printable(name), "'"));
-    }
-    program.values[name] = *std::move(read);
-  }
+  KILN_RETURN_IF_ERROR(GraphReader(&program).Read(*graph, "", {}));
   return program;
 }
 

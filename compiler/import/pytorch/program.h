@@ -9,28 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/pytorch/argument.h"
 #include "compiler/import/pytorch/tensor_meta.h"
 #include "ir/support/status.h"
 
 namespace kiln::pytorch_import {
-
-/// A number among arguments: as it stands, or the name of an integer of the graph.
-struct Number {
-  double value = 0;
-  int64_t integer = 0;  ///< where it is none: the value cut
-  std::string symbol;
-  bool is_float = false;
-};
-
-/// An argument of an operator, or a result.
-struct Argument {
-  enum class Kind { kNone, kTensors, kNumbers, kBools, kText, kScalarType, kOther };
-  Kind kind = Kind::kNone;
-  bool is_list = false;
-  std::vector<std::string> names;  ///< of kTensors; empty where a list has None
-  std::vector<Number> numbers;     ///< of kNumbers, kBools, kScalarType
-  std::string text;                ///< of kText; what kOther is called
-};
 
 struct ProgramNode {
   std::string name;    ///< of the first result, where it has one
@@ -64,6 +47,7 @@ struct Program {
   std::map<std::string, TensorMeta> values;
 };
 
+/// Regions without gradients or with autocast switched off become part of the graph around them.
 StatusOr<Program> ReadProgram(std::span<const char> json);
 
 }  // namespace kiln::pytorch_import

@@ -108,6 +108,37 @@ class ProgramBuilder {
     nodes_.push_back(std::move(node));
     return *this;
   }
+  /// A node around the nodes of `inner`, whose values of these names are its operands and results.
+  /// `settings`: the arguments before the graph.
+  ProgramBuilder& Region(const std::string& target, const std::vector<Json>& settings,
+                         const ProgramBuilder& inner, const std::vector<std::string>& operands,
+                         const std::vector<std::string>& inner_inputs,
+                         const std::vector<std::string>& inner_outputs,
+                         const std::vector<std::string>& results) {
+    Json inputs = Json::array();
+    const auto add = [&inputs](const Json& argument) {
+      inputs.push_back({{"name", ""}, {"arg", argument}});
+    };
+    const auto list = [](const std::vector<std::string>& names) {
+      Json all = Json::array();
+      for (const std::string& name : names) all.push_back(Argument(name));
+      return all;
+    };
+    for (const Json& setting : settings) add(Argument(setting));
+    add({{"as_graph",
+          {{"name", "submod"},
+           {"graph",
+            {{"nodes", inner.nodes_},
+             {"tensor_values", inner.values_},
+             {"inputs", list(inner_inputs)},
+             {"outputs", list(inner_outputs)}}}}}});
+    for (const std::string& operand : operands) add(Argument(operand));
+    nodes_.push_back({{"target", "torch.ops." + target},
+                      {"inputs", inputs},
+                      {"outputs", list(results)},
+                      {"name", "region"}});
+    return *this;
+  }
   /// What the program says of a value.
   ProgramBuilder& Value(const std::string& name, const Json& meta) {
     values_[name] = meta;

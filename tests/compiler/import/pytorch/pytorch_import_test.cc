@@ -127,6 +127,34 @@ TEST(PytorchImport, ViewsOfWhatIsChangedInPlaceAreRefused) {
               ElementsAre(-1, -1, -1, -1));
 }
 
+TEST(PytorchImport, RegionsWithoutGradientsAreInlined) {
+  // The names inside are those outside, for other values.
+  ProgramBuilder inner;
+  inner.Node("aten.mul.Tensor", {{"self", "x"}, {"other", 2}}, {"y"})
+      .Node("aten.add.Tensor", {{"self", "y"}, {"other", "w"}}, {"z"});
+  const auto program = [&](const std::string& target, const std::vector<Json>& settings) {
+    ProgramBuilder b;
+    b.Input("x", {2})
+        .Input("w", {2})
+        .Region(target, settings, inner, {"w", "x"}, {"x", "w"}, {"z", "x"}, {"y", "v"})
+        .Node("aten.sub.Tensor", {{"self", "y"}, {"other", "x"}}, {"z"})
+        .Output("z")
+        .Output("v");
+    return b;
+  };
+  for (const auto& b :
+       {program("higher_order.wrap_with_set_grad_enabled", {false}),
+        program("higher_order.wrap_with_autocast", {"'cpu", nullptr, false, true})}) {
+    const auto outputs = RunOutputs(Import(b), {Floats({2}, {1, 2}), Floats({2}, {10, 20})});
+    ASSERT_EQ(outputs.size(), 2u);
+    EXPECT_THAT(outputs[0].ToDoubles(), ElementsAre(20, 40));  // 2 w + x - x
+    EXPECT_THAT(outputs[1].ToDoubles(), ElementsAre(10, 20));
+  }
+  EXPECT_EQ(Error(program("higher_order.wrap_with_autocast", {"'cpu", nullptr, true, true})),
+            "region: operator higher_order.wrap_with_autocast is not supported");
+  EXPECT_THAT(Error(program("higher_order.wrap_with_set_grad_enabled", {})), HasSubstr("region"));
+}
+
 TEST(PytorchImport, TrainingIsRefused) {
   ProgramBuilder counter;
   counter.Weight("buffer", "b_n", "bn.num_batches_tracked", Floats({}, {0}))
