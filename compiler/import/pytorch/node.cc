@@ -65,13 +65,6 @@ StatusOr<Op*> Node::statistic(const std::string& name) {
   return op;
 }
 
-StatusOr<Tensor> Node::Known(const std::string& name) {
-  KILN_ASSIGN_OR_RETURN(const Op* const op, tensor(name));
-  auto known = importer_->values().Known(op);
-  if (known.ok()) return known;
-  return Annotate(known.status(), StrCat("argument '", name, "' must be known when compiling"));
-}
-
 void Node::Malformed(const std::string& name) {
   if (problem_.ok()) problem_ = InvalidInput("argument '", name, "' is not of the expected kind");
 }

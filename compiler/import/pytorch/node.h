@@ -33,8 +33,6 @@ class Node {
   StatusOr<std::vector<Op*>> optional_tensors(const std::string& name);
   /// The tensor, which is a statistic: a parameter that it is is not trained.
   StatusOr<Op*> statistic(const std::string& name);
-  /// What the tensor is known to hold when compiling.
-  StatusOr<Tensor> Known(const std::string& name);
 
   // Other arguments. A malformed one is an error at the first read; handlers ask for Problem() once
   // they have read what they need, or rely on Output, which does.

@@ -1,6 +1,5 @@
 #include "compiler/import/pytorch/pytorch_import.h"
 
-#include <set>
 #include <string_view>
 
 #include "compiler/import/foreign/problems.h"
@@ -34,8 +33,6 @@ StatusOr<std::unique_ptr<Module>> ImportPytorch(const pytorch_import::Archive& a
   KILN_RETURN_IF_ERROR(importer.Import());
   foreign::EraseUnused(graph);
   module->metadata["format"] = "pytorch";
-  const std::set<std::string>& used = importer.values().used_inputs();
-  if (!used.empty()) module->metadata["specialised"] = StrJoin(used, ",");
   return module;
 }
 

@@ -145,8 +145,8 @@ std::vector<PytorchOp> BinaryOps() {
         {.name = StrCat("aten.", name), .handler = handler, .kind = kind, .arguments = arguments});
   };
   for (const char* const overload : {".Tensor", ".Scalar"}) {
-    for (const Row& row :
-         std::initializer_list<Row>{{"add", "add"}, {"sub", "sub"}, {"rsub", "sub"}}) {
+    for (const Row& row : std::initializer_list<Row>{
+             {"add", "add"}, {"sub", "sub"}, {"subtract", "sub"}, {"rsub", "sub"}}) {
       add(StrCat(row.name, overload), AddOrSub, row.kind, "self other alpha");
     }
     for (const Row& row : std::initializer_list<Row>{{"fmod", "rem"},
@@ -156,7 +156,12 @@ std::vector<PytorchOp> BinaryOps() {
                                                      {"lt", "less"},
                                                      {"le", "less_equal"},
                                                      {"gt", "greater"},
-                                                     {"ge", "greater_equal"}}) {
+                                                     {"ge", "greater_equal"},
+                                                     {"not_equal", "not_equal"},
+                                                     {"less", "less"},
+                                                     {"less_equal", "less_equal"},
+                                                     {"greater", "greater"},
+                                                     {"greater_equal", "greater_equal"}}) {
       add(StrCat(row.name, overload), Arithmetic, row.kind, "self other");
     }
     for (const Row& row : std::initializer_list<Row>{{"bitwise_and", "and"},

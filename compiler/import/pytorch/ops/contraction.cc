@@ -1,5 +1,6 @@
 // Sums of products: convolutions, linear, products of matrices.
 #include "compiler/import/foreign/build.h"
+#include "compiler/import/foreign/einsum.h"
 #include "compiler/import/pytorch/node.h"
 #include "compiler/import/pytorch/ops/window.h"
 
@@ -91,6 +92,22 @@ Status Outer(Node& n) {
   return n.Output(n.builder().Mul(n.builder().Reshape(a, {a->shape()[0], 1}), c));
 }
 
+Status EinsumOf(Node& n) {
+  KILN_ASSIGN_OR_RETURN(const std::vector<Op*> operands, n.tensors("tensors"));
+  return n.Output(Einsum(n.builder(), n.String("equation"), operands));
+}
+
+// v g / |v|, with the length over all dimensions but one.
+Status WeightNorm(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Op* const v, n.tensor("v"));
+  KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("dim"), Rank(v)));
+  std::vector<int64_t> axes = AxesFrom(0, Rank(v));
+  axes.erase(axes.begin() + axis);
+  const auto length = n.Make("sqrt", {Reduce(b, "reduce_sum", b.Mul(v, v), axes, true)});
+  return n.Output(b.Mul(v, b.Div(n.tensor("g"), length)));
+}
+
 }  // namespace
 
 std::vector<PytorchOp> ContractionOps() {
@@ -136,6 +153,15 @@ std::vector<PytorchOp> ContractionOps() {
     ops.push_back({.name = StrCat("aten.", row.name, ".default"),
                    .handler = AddMatMul,
                    .arguments = row.arguments});
+  }
+  // The path is a hint.
+  ops.push_back(
+      {.name = "aten.einsum.default", .handler = EinsumOf, .arguments = "equation tensors path"});
+  for (const char* const name : {"_weight_norm", "_weight_norm_interface"}) {
+    ops.push_back({.name = StrCat("aten.", name, ".default"),
+                   .handler = WeightNorm,
+                   .arguments = "v g dim",
+                   .limits = "the first result"});
   }
   ops.push_back({.name = "aten.outer.default", .handler = Outer, .arguments = "self vec2"});
   return ops;

@@ -23,6 +23,21 @@ Status IndexSelect(Node& n) {
   return n.Output(n.Make("gather", {x, Indices(n, n.tensor("index"))}, {{"axis", axis}}));
 }
 
+// A dimension of num_classes behind all others, 1 where the index meets the position.
+Status OneHot(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
+  const int64_t classes = n.Int("num_classes", -1);
+  if (classes < 1) return Unsupported("num_classes must be given");
+  Shape shape = x->shape();
+  shape.push_back(classes);
+  KILN_RETURN_IF_ERROR(CheckedByteSize(ElementType::kI64, shape).status());
+  shape.back() = 1;
+  const auto position = IotaAlong(b, Rank(x) + 1, Rank(x), classes, ElementType::kI64);
+  return n.Output(
+      b.Cast(n.Make("equal", {b.Reshape(Indices(n, x), shape), position}), ElementType::kI64));
+}
+
 // The first elements of x, as many as `shape` has, but for dimension `axis`.
 StatusOr<Op*> Fit(Node& n, Op* x, const Shape& shape, int64_t axis) {
   if (shape.size() != x->shape().size()) {
@@ -176,6 +191,7 @@ std::vector<PytorchOp> IndexOps() {
                    .limits = limits});
   };
   add("embedding.default", Embedding, "weight indices padding_idx scale_grad_by_freq sparse");
+  add("one_hot.default", OneHot, "self num_classes");
   add("index_select.default", IndexSelect, "self dim index");
   add("gather.default", Gather, "self dim index sparse_grad");
   add("scatter.src", Scatter, "self dim index src", "none");

@@ -31,6 +31,43 @@ Status Cat(Node& n) {
   return n.Output(parts.size() == 1 ? parts[0] : n.Make("concat", parts, {{"axis", axis}}));
 }
 
+// hstack joins along dimension 1, or 0 of vectors; vstack along 0, vectors being rows.
+Status StackSides(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(const std::vector<Op*> xs, n.tensors("tensors"));
+  const bool columns = n.op().kind == "columns";
+  std::vector<Operand> operands;
+  for (Op* const x : xs) operands.push_back({.op = x});
+  std::vector<StatusOr<Op*>> parts;
+  for (Op* const x : xs) {
+    Shape shape = x->shape();
+    while (shape.size() < (columns ? 1 : 2)) shape.insert(shape.begin(), 1);
+    parts.push_back(b.Reshape(b.Cast(x, ResultType(operands)), shape));
+  }
+  const int64_t axis = columns && Rank(xs[0]) > 1 ? 1 : 0;
+  return n.Output(parts.size() == 1 ? parts[0] : n.Make("concat", parts, {{"axis", axis}}));
+}
+
+// Vector i along dimension i, as wide as all; with indexing "xy" the first two change places.
+Status MeshGrid(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(const std::vector<Op*> xs, n.tensors("tensors"));
+  const auto rank = static_cast<int64_t>(xs.size());
+  const bool swap = n.String("indexing", "ij") == "xy" && rank > 1;
+  const auto axis = [&](int64_t i) { return swap && i < 2 ? 1 - i : i; };
+  Shape shape(xs.size(), 1);
+  for (int64_t i = 0; i < rank; ++i) {
+    if (Rank(xs[i]) > 1) return InvalidInput("needs vectors, found ", xs[i]->type().ToString());
+    shape[axis(i)] = xs[i]->type().count();
+  }
+  KILN_RETURN_IF_ERROR(CheckedByteSize(xs[0]->element(), shape).status());
+  for (int64_t i = 0; i < rank; ++i) {
+    KILN_RETURN_IF_ERROR(
+        n.Output(static_cast<int>(i), b.Broadcast(AlongAxis(b, xs[i], axis(i), rank), shape)));
+  }
+  return OkStatus();
+}
+
 Status Stack(Node& n) {
   KILN_ASSIGN_OR_RETURN(const std::vector<Op*> xs, n.tensors("tensors"));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("dim"), Rank(xs[0]) + 1));
@@ -329,6 +366,13 @@ std::vector<PytorchOp> MovementOps() {
     add(StrCat(name, ".default"), Cat, "tensors dim");
   }
   add("stack.default", Stack, "tensors dim");
+  add("hstack.default", StackSides, "tensors", "columns");
+  add("vstack.default", StackSides, "tensors", "rows");
+  add("meshgrid.default", MeshGrid, "tensors");
+  add("meshgrid.indexing", MeshGrid, "tensors indexing");
+  add("unsafe_split.Tensor", Split, "self split_size dim");
+  add("unsafe_split_with_sizes.default", Split, "self split_sizes dim", "sizes");
+  add("unsafe_chunk.default", Chunk, "self chunks dim");
   for (const char* const suffix : {"", "_copy"}) {
     add(StrCat("split", suffix, ".Tensor"), Split, "self split_size dim");
     add(StrCat("split_with_sizes", suffix, ".default"), Split, "self split_sizes dim", "sizes");

@@ -186,6 +186,15 @@ Status TopK(Node& n) {
   return n.Output(1, n.Make("top_k_indices", {x}, attributes));
 }
 
+Status ArgSort(Node& n) {
+  KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
+  if (Rank(x) == 0) return Unsupported("a tensor without dimensions is not supported");
+  KILN_ASSIGN_OR_RETURN(const int64_t axis, Axis(n, Rank(x), -1));
+  return n.Output(
+      n.Make("top_k_indices", {x},
+             {{"axis", axis}, {"k", x->shape()[axis]}, {"largest", n.Bool("descending")}}));
+}
+
 }  // namespace
 
 std::vector<PytorchOp> ReduceOps() {
@@ -233,6 +242,9 @@ std::vector<PytorchOp> ReduceOps() {
   add("cumsum.default", CumSum, "", "self dim dtype");
   add("topk.default", TopK, "", "self k dim largest sorted");
   add("sort.default", TopK, "sort", "self dim descending");
+  add("sort.stable", TopK, "sort", "self stable dim descending");
+  add("argsort.default", ArgSort, "", "self dim descending");
+  add("argsort.stable", ArgSort, "", "self stable dim descending");
   return ops;
 }
 

@@ -16,6 +16,11 @@ Status View(Node& n) {
   return n.Output(n.builder().Reshape(x, shape));
 }
 
+Status ViewAs(Node& n) {
+  KILN_ASSIGN_OR_RETURN(const Op* const other, n.tensor("other"));
+  return n.Output(n.builder().Reshape(n.tensor("self"), other->shape()));
+}
+
 // Dimensions start_dim to end_dim become one.
 Status Flatten(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
@@ -154,6 +159,9 @@ std::vector<PytorchOp> ShapeOps() {
                                   {"view_copy.default", View, "self size", ""},
                                   {"reshape.default", View, "self shape", ""},
                                   {"_reshape_copy.default", View, "self size", ""},
+                                  {"view_as.default", ViewAs, "self other", ""},
+                                  {"reshape_as.default", ViewAs, "self other", ""},
+                                  {"ravel.default", Flatten, "self", ""},
                                   {"flatten.using_ints", Flatten, "self start_dim end_dim", ""},
                                   {"unflatten.int", Unflatten, "self dim sizes", ""},
                                   {"permute.default", Permute, "self dims", ""},

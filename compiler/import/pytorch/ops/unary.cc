@@ -183,14 +183,31 @@ Status Classify(Node& n) {
   return n.Output(n.builder().Broadcast(n.builder().Scalar(ElementType::kBool, 0), x->shape()));
 }
 
+Status IsFinite(Node& n) {
+  KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
+  if (!IsFloat(x->element())) {
+    return n.Output(n.builder().Broadcast(n.builder().Scalar(ElementType::kBool, 1), x->shape()));
+  }
+  return n.Output(n.Make("not", {n.Make("or", {n.Make("is_nan", {x}), n.Make("is_inf", {x})})}));
+}
+
+// log(x / (1 - x)), with x kept from eps to 1 - eps where that is given.
+Status Logit(Node& n) {
+  Builder& b = n.builder();
+  StatusOr<Op*> x = FloatSelf(n);
+  if (n.Has("eps")) x = n.Make("clip", {x}, {{"min", n.Float("eps")}, {"max", 1 - n.Float("eps")}});
+  return n.Output(n.Make("log", {b.Div(x, b.AddScalar(n.Make("neg", {x}), 1))}));
+}
+
 struct Row {
   const char* name;
   const char* kind;
 };
 
-constexpr Row kSame[] = {{"relu", "relu"}, {"selu", "selu"}, {"silu", "silu"},
-                         {"mish", "mish"}, {"abs", "abs"},   {"hardswish", "hard_swish"},
-                         {"neg", "neg"},   {"sign", "sign"}};
+constexpr Row kSame[] = {{"relu", "relu"},    {"selu", "selu"}, {"silu", "silu"},
+                         {"mish", "mish"},    {"abs", "abs"},   {"hardswish", "hard_swish"},
+                         {"neg", "neg"},      {"sign", "sign"}, {"absolute", "abs"},
+                         {"negative", "neg"}, {"sgn", "sign"}};
 
 constexpr Row kFloat[] = {
     {"sigmoid", "sigmoid"}, {"tanh", "tanh"},   {"exp", "exp"},     {"expm1", "expm1"},
@@ -252,6 +269,8 @@ std::vector<PytorchOp> UnaryOps() {
                                        {"rsqrt.default", Rsqrt, "self"},
                                        {"square.default", Square, "self"},
                                        {"erfc.default", Erfc, "self"},
+                                       {"isfinite.default", IsFinite, "self"},
+                                       {"logit.default", Logit, "self eps"},
                                        {"logical_not.default", LogicalNot, "self"},
                                        {"bitwise_not.default", BitwiseNot, "self"}}) {
     ops.push_back(

@@ -19,7 +19,9 @@ OPERANDS = {
     "x": torch.tensor([[-1, 0.5, 2], [-0.25, 1.5, 3]]),
     "a": torch.tensor([[-0.5, 0.25], [0.75, 0]]),
     "e": torch.tensor([[9.0, 8], [7, 6]]),
+    "f": torch.tensor([0.5, 2]).reshape(2, 1, 1, 1),
     "g": torch.tensor([[1.0, 1.25], [2, 1.5]]),
+    "h4": torch.tensor([1, 0.5, 0, -1]),
     "i": torch.tensor([2, 0]),
     "j": torch.tensor([[0, 2, 1], [1, 0, 0]]),
     "m": torch.tensor([[1.0, -2], [0.5, 3], [2, -1]]),
@@ -39,6 +41,7 @@ OPERANDS = {
     "w": ramp((1, 1, 2, 3, 3), 5, 18, 9, 16),
     "c": ramp((1, 1, 2, 2, 2), 3, 8, 4, 8),
     "l": ramp((2, 3, 3), 5, 18, 9, 16),
+    "y": torch.tensor([[0.5], [1], [2]]),
     "z": torch.tensor([[0.0, -1, 0.5], [0.25, 0, 1], [-2, 0, 0]]),
 }
 TYPES = {5: torch.int64, 7: torch.float32}
@@ -68,7 +71,10 @@ aten._upsample_nearest_exact1d.default {"self": "s", "output_size": [6]}
 aten._upsample_nearest_exact1d.vec {"input": "s", "output_size": [7], "scale_factors": null}
 aten._upsample_nearest_exact2d.default {"self": "v", "output_size": [3, 6]}
 aten._upsample_nearest_exact2d.vec {"input": "v", "output_size": [2, 5], "scale_factors": null}
+aten._weight_norm.default {"v": "k", "g": "f", "dim": 0}
+aten._weight_norm_interface.default {"v": "m", "g": "y", "dim": 0}
 aten.abs.default {"self": "x"}
+aten.absolute.default {"self": "x"}
 aten.acos.default {"self": "a"}
 aten.acosh.default {"self": "g"}
 aten.adaptive_avg_pool1d.default {"self": "s", "output_size": [5]}
@@ -106,6 +112,8 @@ aten.arange.start {"start": -2, "end": 3}
 aten.arange.start_step {"start": 1, "end": 2, "step": 0.3}
 aten.argmax.default {"self": "x"}
 aten.argmin.default {"self": "x", "dim": 1}
+aten.argsort.default {"self": "x", "dim": 0}
+aten.argsort.stable {"self": "x", "stable": true, "dim": 1, "descending": true}
 aten.asin.default {"self": "a"}
 aten.asinh.default {"self": "x"}
 aten.atan.default {"self": "x"}
@@ -160,9 +168,9 @@ aten.conv_transpose3d.input {"input": "c", "weight": "c", "padding": [1, 0, 1]}
 aten.convolution.default {"input": "v", "weight": "d", "bias": "p", "stride": [1, 1], "padding": [2, 2], "dilation": [1, 1], "transposed": true, "output_padding": [0, 0], "groups": 2}
 aten.convolution.default {"input": "v", "weight": "k", "bias": null, "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "transposed": false, "output_padding": [0, 0], "groups": 1}
 aten.copy.default {"self": "x", "src": "r"}
-aten.cosine_similarity.default {"x1": "x", "x2": "r"}
 aten.cos.default {"self": "x"}
 aten.cosh.default {"self": "x"}
+aten.cosine_similarity.default {"x1": "x", "x2": "r"}
 aten.cumsum.default {"self": "x", "dim": 1}
 aten.detach.default {"self": "x"}
 aten.detach_.default {"self": "x"}
@@ -180,6 +188,8 @@ aten.divide.Tensor {"self": "x", "other": "n"}
 aten.divide.Tensor_mode {"self": "n", "other": "n", "rounding_mode": "'trunc"}
 aten.dot.default {"self": "r", "tensor": "r"}
 aten.dropout.default {"input": "x", "p": 0.5, "train": false}
+aten.einsum.default {"equation": "'...j,j", "tensors": ["s", "h4"]}
+aten.einsum.default {"equation": "'ij,jk->ki", "tensors": ["x", "m"]}
 aten.elu.default {"self": "x", "alpha": 1.5}
 aten.elu.default {"self": "x", "alpha": 1.67, "scale": 1.05, "input_scale": 0.5}
 aten.embedding.default {"weight": "m", "indices": "i"}
@@ -215,6 +225,10 @@ aten.ge.Tensor {"self": "x", "other": "r"}
 aten.gelu.default {"self": "x", "approximate": "'tanh"}
 aten.gelu.default {"self": "x"}
 aten.glu.default {"self": "v", "dim": 1}
+aten.greater.Scalar {"self": "x", "other": 1}
+aten.greater.Tensor {"self": "x", "other": "r"}
+aten.greater_equal.Scalar {"self": "x", "other": 1}
+aten.greater_equal.Tensor {"self": "x", "other": "r"}
 aten.group_norm.default {"input": "v", "num_groups": 1, "weight": "p", "bias": "q"}
 aten.gt.Scalar {"self": "x", "other": 0.5}
 aten.gt.Tensor {"self": "x", "other": "r"}
@@ -222,12 +236,15 @@ aten.hardshrink.default {"self": "x", "lambd": 0.6}
 aten.hardsigmoid.default {"self": "x"}
 aten.hardswish.default {"self": "x"}
 aten.hardtanh.default {"self": "x", "min_val": -0.5, "max_val": 1.25}
+aten.hstack.default {"tensors": ["r", "p"]}
+aten.hstack.default {"tensors": ["x", "n"]}
 aten.index.Tensor {"self": "m", "indices": ["i"]}
 aten.index.Tensor {"self": "s", "indices": [null, "i", "i"]}
 aten.index.Tensor {"self": "x", "indices": [null, "i"]}
 aten.index_put.default {"self": "m", "indices": ["i"], "values": "p"}
 aten.index_select.default {"self": "x", "dim": 1, "index": "i"}
 aten.instance_norm.default {"input": "v", "weight": "p", "bias": "q", "running_mean": null, "running_var": null, "use_input_stats": true, "momentum": 0.1, "eps": 1e-05, "cudnn_enabled": false}
+aten.isfinite.default {"self": "x"}
 aten.isinf.default {"self": "n"}
 aten.isnan.default {"self": "x"}
 aten.layer_norm.default {"input": "x", "normalized_shape": [3], "weight": "r", "bias": "r"}
@@ -236,6 +253,10 @@ aten.le.Tensor {"self": "n", "other": "x"}
 aten.leaky_relu.default {"self": "x", "negative_slope": 0.2}
 aten.lerp.Scalar {"self": "x", "end": "r", "weight": 0.25}
 aten.lerp.Tensor {"self": "x", "end": "r", "weight": "r"}
+aten.less.Scalar {"self": "x", "other": 1}
+aten.less.Tensor {"self": "x", "other": "r"}
+aten.less_equal.Scalar {"self": "x", "other": 1}
+aten.less_equal.Tensor {"self": "x", "other": "r"}
 aten.lift.default {"self": "x"}
 aten.lift_fresh.default {"self": "x"}
 aten.lift_fresh_copy.default {"self": "x"}
@@ -255,6 +276,7 @@ aten.logical_and.default {"self": "t", "other": "x"}
 aten.logical_not.default {"self": "t"}
 aten.logical_or.default {"self": "t", "other": "n"}
 aten.logical_xor.default {"self": "t", "other": "n"}
+aten.logit.default {"self": "a", "eps": 0.1}
 aten.logsumexp.default {"self": "x", "dim": [1]}
 aten.lt.Scalar {"self": "x", "other": 1}
 aten.lt.Tensor {"self": "x", "other": "n"}
@@ -276,6 +298,8 @@ aten.max_pool3d_with_indices.default {"self": "w", "kernel_size": [2, 2, 2], "st
 aten.maximum.default {"self": "x", "other": "r"}
 aten.mean.default {"self": "x"}
 aten.mean.dim {"self": "v", "dim": [-1, -2], "keepdim": true}
+aten.meshgrid.default {"tensors": ["p", "r"]}
+aten.meshgrid.indexing {"tensors": ["p", "r"], "indexing": "'xy"} #1
 aten.min.default {"self": "n"}
 aten.min.dim {"self": "x", "dim": 0, "keepdim": true} #1
 aten.min.other {"self": "x", "other": "r"}
@@ -298,12 +322,16 @@ aten.native_layer_norm.default {"input": "s", "normalized_shape": [3, 4], "weigh
 aten.ne.Scalar {"self": "n", "other": 3}
 aten.ne.Tensor {"self": "x", "other": "r"}
 aten.neg.default {"self": "n"}
+aten.negative.default {"self": "x"}
 aten.new_full.default {"self": "n", "size": [2], "fill_value": 5}
 aten.new_ones.default {"self": "x", "size": [2, 1]}
 aten.new_zeros.default {"self": "x", "size": [3]}
 aten.norm.Scalar {"self": "x", "p": 2}
 aten.norm.ScalarOpt_dim {"self": "x", "p": 1, "dim": [1], "keepdim": true}
+aten.not_equal.Scalar {"self": "x", "other": 2}
+aten.not_equal.Tensor {"self": "x", "other": "r"}
 aten.numpy_T.default {"self": "s"}
+aten.one_hot.default {"self": "i", "num_classes": 4}
 aten.ones.default {"size": [2, 2], "dtype": {"as_scalar_type": 5}}
 aten.ones_like.default {"self": "n"}
 aten.outer.default {"self": "r", "vec2": "p"}
@@ -322,6 +350,7 @@ aten.pow.Tensor_Tensor {"self": "g", "exponent": "a"}
 aten.prelu.default {"self": "x", "weight": "r"}
 aten.prod.default {"self": "n"}
 aten.prod.dim_int {"self": "x", "dim": 1}
+aten.ravel.default {"self": "x"}
 aten.reciprocal.default {"self": "x"}
 aten.reflection_pad1d.default {"self": "s", "padding": [2, 1]}
 aten.reflection_pad2d.default {"self": "v", "padding": [1, 0, 0, 0]}
@@ -337,6 +366,7 @@ aten.replication_pad1d.default {"self": "s", "padding": [1, 0]}
 aten.replication_pad2d.default {"self": "s", "padding": [1, 0, 0, 1]}
 aten.replication_pad3d.default {"self": "c", "padding": [1, 0, 0, 0, 0, 1]}
 aten.reshape.default {"self": "x", "shape": [6]}
+aten.reshape_as.default {"self": "x", "other": "m"}
 aten.resolve_conj.default {"self": "x"}
 aten.resolve_neg.default {"self": "x"}
 aten.rms_norm.default {"input": "x", "normalized_shape": [3], "weight": "r"}
@@ -357,6 +387,7 @@ aten.select.int {"self": "x", "dim": 1, "index": -1}
 aten.select_copy.int {"self": "x", "dim": 0, "index": 1}
 aten.select_scatter.default {"self": "x", "src": "r", "dim": 0, "index": 1}
 aten.selu.default {"self": "x"}
+aten.sgn.default {"self": "x"}
 aten.sigmoid.default {"self": "x"}
 aten.sign.default {"self": "x"}
 aten.silu.default {"self": "x"}
@@ -370,6 +401,7 @@ aten.softmax.int {"self": "x", "dim": -1}
 aten.softplus.default {"self": "x", "beta": 2, "threshold": 3}
 aten.softshrink.default {"self": "x", "lambd": 0.4}
 aten.sort.default {"self": "n", "dim": 1, "descending": true}
+aten.sort.stable {"self": "x", "stable": true, "dim": 1, "descending": true} #1
 aten.split.Tensor {"self": "x", "split_size": 2, "dim": 1} #1
 aten.split.sizes {"self": "x", "split_size": [1, 2], "dim": 1} #1
 aten.split_copy.Tensor {"self": "x", "split_size": 1} #1
@@ -389,6 +421,8 @@ aten.std_mean.default {"self": "x"} #1
 aten.std_mean.dim {"self": "x", "dim": [1], "unbiased": false}
 aten.sub.Scalar {"self": "x", "other": 2}
 aten.sub.Tensor {"self": "x", "other": "r", "alpha": 2}
+aten.subtract.Scalar {"self": "x", "other": 2}
+aten.subtract.Tensor {"self": "x", "other": "r"}
 aten.sum.default {"self": "t"}
 aten.sum.dim_IntList {"self": "x", "dim": [1]}
 aten.swapaxes.default {"self": "s", "axis0": 0, "axis1": -1}
@@ -412,6 +446,9 @@ aten.type_as.default {"self": "n", "other": "x"}
 aten.unbind.int {"self": "x"} #1
 aten.unbind_copy.int {"self": "x", "dim": 1} #2
 aten.unflatten.int {"self": "x", "dim": 1, "sizes": [-1, 1]}
+aten.unsafe_chunk.default {"self": "x", "chunks": 2, "dim": 1} #1
+aten.unsafe_split.Tensor {"self": "x", "split_size": 2, "dim": 1} #1
+aten.unsafe_split_with_sizes.default {"self": "x", "split_sizes": [1, 2], "dim": 1} #1
 aten.unsqueeze.default {"self": "x", "dim": -1}
 aten.upsample_bicubic2d.default {"self": "v", "output_size": [3, 5], "align_corners": false}
 aten.upsample_bicubic2d.vec {"input": "v", "output_size": [3, 3], "align_corners": true, "scale_factors": null}
@@ -435,7 +472,9 @@ aten.var_mean.correction {"self": "x", "dim": [1], "correction": 0, "keepdim": t
 aten.var_mean.default {"self": "x"}
 aten.var_mean.dim {"self": "x", "dim": [1]}
 aten.view.default {"self": "x", "size": [3, -1]}
+aten.view_as.default {"self": "x", "other": "m"}
 aten.view_copy.default {"self": "x", "size": [6]}
+aten.vstack.default {"tensors": ["r", "x"]}
 aten.where.Scalar {"condition": "t", "self": 1, "other": 2.5}
 aten.where.ScalarOther {"condition": "t", "self": "x", "other": 0.0}
 aten.where.ScalarSelf {"condition": "t", "self": 3, "other": "n"}
