@@ -317,7 +317,10 @@ class PytorchNets(ModelTest):
         with torch.no_grad():
             expected = torch.utils._pytree.tree_flatten(net(*inputs))[0]
             path = self.folder / f"{name}{suffix}"
-            names = write(net, inputs, path)
+            try:
+                names = write(net, inputs, path)
+            except torch.onnx.OnnxExporterError as error:
+                self.skipTest(f"PyTorch cannot: {str(error).splitlines()[0]}")
         arguments = []
         for key, value in zip(names, inputs):
             numpy.save(self.folder / f"{key}.npy", value.numpy())
