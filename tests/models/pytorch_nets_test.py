@@ -309,18 +309,23 @@ class PytorchNets(ModelTest):
 
     largest = {}
 
-    def check(self, name, way):
+    def export(self, name, way):
+        """The file, the names of its inputs, these, and what PyTorch computes for them."""
         write, suffix, packages = WAYS[way]
         if not all(map(importlib.util.find_spec, packages)):
             self.skipTest(f"needs {' and '.join(packages)}")
         net, inputs = make_net(name)
+        path = self.folder / f"{name}-{way}{suffix}"
         with torch.no_grad():
             expected = torch.utils._pytree.tree_flatten(net(*inputs))[0]
-            path = self.folder / f"{name}{suffix}"
             try:
                 names = write(net, inputs, path)
             except torch.onnx.OnnxExporterError as error:
                 self.skipTest(f"PyTorch cannot: {str(error).splitlines()[0]}")
+        return path, names, inputs, expected
+
+    def check(self, name, way):
+        path, names, inputs, expected = self.export(name, way)
         arguments = []
         for key, value in zip(names, inputs):
             numpy.save(self.folder / f"{key}.npy", value.numpy())
@@ -338,6 +343,14 @@ class PytorchNets(ModelTest):
                 error = float(numpy.abs(value - right.numpy()).max()) / scale
                 self.assertLess(error, TOLERANCE, mode)
                 self.largest[way] = max(self.largest.get(way, (0, "")), (error, name))
+
+
+    def test_ways_are_one_net(self):
+        for name in "lenet", "resnet", "googlenet", "densenet":
+            whole, *_ = self.export(name, "program")
+            for way in "decomposed", "dynamo":
+                other, *_ = self.export(name, way)
+                self.assertEqual(self.kiln("diff", whole, other)[0], 0, (name, way))
 
 
 for net_name in NETS:

@@ -18,6 +18,7 @@ namespace {
 using foreign::Printable;
 
 constexpr uint64_t kMaxPickleBytes = 64 << 20;
+constexpr size_t kMaxValues = 2'000'000;  // a tensor takes about 30
 
 /// What a pickle describes. Items point into the reader's store, so that a list that holds itself
 /// is no leak.
@@ -53,6 +54,7 @@ class PickleReader {
     for (;;) {
       const auto code = Take<uint8_t>();
       if (failed_) return CutShort();
+      if (store_.size() > kMaxValues) return InvalidInput("the pickle holds too many values");
       if (code == '.') return Pop();
       KILN_RETURN_IF_ERROR(Step(code));
       if (failed_) return CutShort();

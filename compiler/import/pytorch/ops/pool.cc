@@ -116,27 +116,30 @@ std::optional<Window> EvenWindow(const Pooled& pooled, const std::vector<int64_t
   return Window{kernel, kernel, ones, zeros, zeros};
 }
 
+// Row j, column i: 1 / the size of bin i where element j is in it, else 0.
+StatusOr<Op*> BinWeights(Node& n, int64_t extent, int64_t bins, ElementType element) {
+  Builder& b = n.builder();
+  const auto number = [&b](int64_t value) {
+    return b.Constant(Tensor::FromInts(ElementType::kI64, {}, {value}));
+  };
+  const auto j = IotaAlong(b, 2, 0, extent, ElementType::kI64);
+  const auto scaled = b.Mul(IotaAlong(b, 2, 1, bins, ElementType::kI64), number(extent));
+  const auto first = b.Div(scaled, number(bins));
+  const auto last = b.Div(b.Add(scaled, number(extent + bins - 1)), number(bins));
+  const auto inside =
+      n.Make("and", {n.Make("greater_equal", {j, first}), n.Make("less", {j, last})});
+  return b.Div(b.Cast(inside, element), b.Cast(b.Sub(last, first), element));
+}
+
 // Means over uneven bins are a product with the matrix of their weights, along each dimension.
 StatusOr<Op*> AverageAlong(Node& n, Op* x, int64_t axis, int64_t bins) {
   Builder& b = n.builder();
   const int64_t extent = x->shape()[axis], last = Rank(x) - 1;
   if (extent == bins) return x;
-  KILN_RETURN_IF_ERROR(CheckedByteSize(ElementType::kF64, {extent, bins}).status());
-  constexpr int64_t kMaxWeights = 1 << 22;
-  if (extent * bins > kMaxWeights) {
-    return Unsupported(bins, " uneven bins of ", extent, " elements are not supported");
-  }
-  std::vector<double> weights(static_cast<size_t>(extent * bins), 0.0);
-  for (int64_t i = 0; i < bins; ++i) {
-    const Bin bin = BinOf(i, extent, bins);
-    for (int64_t j = bin.first; j < bin.last; ++j) {
-      weights[static_cast<size_t>(j * bins + i)] = 1 / static_cast<double>(bin.last - bin.first);
-    }
-  }
   std::vector<int64_t> order = AxesFrom(0, Rank(x));
   std::swap(order[axis], order[last]);
-  const auto matrix = b.Constant(Tensor::FromDoubles(x->element(), {extent, bins}, weights));
-  return b.Transpose(n.Make("matmul", {b.Transpose(x, order), matrix}), order);
+  const auto weights = BinWeights(n, extent, bins, x->element());
+  return b.Transpose(n.Make("matmul", {b.Transpose(x, order), weights}), order);
 }
 
 Status AdaptiveAvgPool(Node& n) {
