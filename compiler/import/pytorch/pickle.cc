@@ -252,7 +252,7 @@ class PickleReader {
     return numbers;
   }
 
-  // The call of a function, of which three are understood.
+  // The call of a function, of which four are understood.
   Status Reduce() {
     KILN_ASSIGN_OR_RETURN(const Value* const arguments, Pop());
     KILN_ASSIGN_OR_RETURN(const Value* const function, Pop());
@@ -265,8 +265,10 @@ class PickleReader {
       Push(Make(Value::Kind::kDictionary));
       return OkStatus();
     }
-    if (name == "torch._utils _rebuild_parameter" && given.size() == 3 &&
-        given[0]->kind == Value::Kind::kTensor) {
+    // (tensor, requires_grad, hooks), and what else hangs at the parameter
+    if ((name == "torch._utils _rebuild_parameter" ||
+         name == "torch._utils _rebuild_parameter_with_state") &&
+        given.size() >= 3 && given[0]->kind == Value::Kind::kTensor) {
       Push(Make(Value::Kind::kTensor));
       stack_.back()->tensor = given[0]->tensor;
       return OkStatus();

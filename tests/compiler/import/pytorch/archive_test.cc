@@ -150,6 +150,14 @@ TEST(PytorchArchive, PicklesAreNeverRun) {
     return Message(ReadPickle(Bytes(pickle)).status());
   };
   EXPECT_EQ(error(Pickle("w")), "");
+  // A parameter: (tensor, requires_grad, hooks).
+  const std::string tensor = Pickle("w");
+  const size_t at = tensor.find("ctorch._utils"), end = tensor.size() - 2;
+  for (const char* const function : {"_rebuild_parameter\n", "_rebuild_parameter_with_state\n"}) {
+    EXPECT_EQ(error(tensor.substr(0, at) + "ctorch._utils\n" + function +
+                    tensor.substr(at, end - at) + "\x88N\x87Ru."),
+              "");
+  }
   EXPECT_EQ(error(Pickle("w", "FloatStorage", "os\nsystem\n")),
             "holds os system, which is not supported");
   EXPECT_EQ(error(Pickle("w", "ComplexFloatStorage")),
