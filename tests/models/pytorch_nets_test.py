@@ -7,6 +7,8 @@ A net is written as a program (.pt2) as it is and decomposed, and as ONNX by the
 TorchScript and by that of dynamo. The Python that has PyTorch is this one, that of the variable
 KILN_TORCH_PYTHON, or that of build/torch or build/bench/venv; where none has, status 77 says so. The
 ways to ONNX need the packages onnx and onnxscript too; one that is not there is passed over.
+
+    python3 -m venv build/torch && build/torch/bin/pip install torch onnx onnxscript numpy
 """
 
 import os
@@ -290,18 +292,23 @@ def program(decomposed):
     return write, ".pt2", ["torch"]
 
 
-def onnx(dynamo):
+def onnx(dynamo, opset=None):
     def write(net, inputs, path):
         names = [f"input_{i}" for i in range(len(inputs))]
-        more = {} if dynamo else {"opset_version": 17}
+        more = {"opset_version": opset} if opset else {}
         torch.onnx.export(net, inputs, str(path), input_names=names, dynamo=dynamo, verbose=False,
                           **more)
         return names
     return write, ".onnx", ["onnx", "onnxscript"] if dynamo else ["onnx"]
 
 
-WAYS = {"program": program(False), "decomposed": program(True), "torchscript": onnx(False),
+WAYS = {"program": program(False), "decomposed": program(True), "torchscript": onnx(False, 17),
         "dynamo": onnx(True)}
+WAYS |= {f"torchscript_{opset}": onnx(False, opset) for opset in range(9, 21)}
+WAYS |= {f"dynamo_{opset}": onnx(True, opset) for opset in range(18, 24)}
+# Nets that are written for each set of operators, from this one on. (Before 11 ONNX's Resize is not
+# PyTorch's.)
+ALL_OPSETS = {"lenet": 9, "mobilenet_v3": 9, "unet": 11}
 
 
 class PytorchNets(ModelTest):
@@ -355,6 +362,9 @@ class PytorchNets(ModelTest):
 
 for net_name in NETS:
     for way_name in WAYS:
+        opset = way_name.partition("_")[2]
+        if opset and int(opset) < ALL_OPSETS.get(net_name, 100):
+            continue
         setattr(PytorchNets, f"test_{net_name}_{way_name}",
                 lambda self, net=net_name, way=way_name: self.check(net, way))
 
