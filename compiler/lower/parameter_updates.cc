@@ -44,9 +44,11 @@ Op* ViewRoot(Op* op) {
 }
 
 ParameterUpdates::ParameterUpdates(const Graph& graph, const Locations& locations)
-    : graph_(graph), locations_(locations) {
+    : locations_(locations) {
   for (const Graph::Output& output : graph.outputs()) {
-    if (output.update) updated_.insert(output.name);
+    if (!output.update) continue;
+    updated_.insert(output.name);
+    updates_by_[ViewRoot(output.value)].push_back(output.name);
   }
   if (updated_.empty()) return;
   size_t position = 0;
@@ -66,20 +68,21 @@ ParameterUpdates::ParameterUpdates(const Graph& graph, const Locations& location
 }
 
 const std::string* ParameterUpdates::InPlace(Op& op, const BuiltKernel& built) const {
-  for (const Graph::Output& output : graph_.outputs()) {
-    if (!output.update || ViewRoot(output.value) != &op) continue;
-    const auto last = last_read_.find(output.name);
-    const size_t here = position_.at(&op);
-    if (last == last_read_.end() || last->second < here) return &output.name;
+  const auto updates = updates_by_.find(&op);
+  if (updates == updates_by_.end()) return nullptr;
+  const size_t here = position_.at(&op);
+  for (const std::string& parameter : updates->second) {
+    const auto last = last_read_.find(parameter);
+    if (last == last_read_.end() || last->second < here) return &parameter;
     if (last->second > here) continue;
     const loop::StmtNode* const store = OnlyStore(built.kernel.body);
     bool own = store != nullptr;
     for (size_t i = 0; own && i < built.inputs.size(); ++i) {
       const Op* const root = ViewRoot(built.inputs[i]);
-      if (!root->Is("parameter") || root->String("name") != output.name) continue;
+      if (!root->Is("parameter") || root->String("name") != parameter) continue;
       own = ReadsOwnPlaceOnly(*store, built.kernel.inputs[i]);
     }
-    if (own) return &output.name;
+    if (own) return &parameter;
   }
   return nullptr;
 }

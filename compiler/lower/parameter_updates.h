@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "compiler/lower/kernel_builder.h"
 #include "compiler/lower/location.h"
@@ -38,9 +39,10 @@ class ParameterUpdates {
   /// The value in whose memory `op` lies.
   const Op* MemoryOf(Op* op) const { return ViewRoot(locations_.Of(op).owner); }
 
-  const Graph& graph_;
   const Locations& locations_;
   std::set<std::string> updated_;
+  std::map<const Op*, std::vector<std::string>>
+      updates_by_;  ///< of what parameters an op is the value
   std::map<const Op*, size_t> position_;
   std::map<std::string, size_t> last_read_;  ///< the last position that reads an updated parameter
 };
