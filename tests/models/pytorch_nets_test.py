@@ -28,7 +28,8 @@ def enter_pytorch():
         ask = [python, "-c", "import numpy, torch.export"]
         if not os.access(python, os.X_OK) or subprocess.run(ask, capture_output=True).returncode:
             continue
-        if not os.path.samefile(python, sys.executable) or python == given:
+        # By name: a virtual environment's is a link to this one, and yet another.
+        if os.path.abspath(python) != os.path.abspath(sys.executable) or python == given:
             os.environ["KILN_TORCH_PYTHON"] = ""
             os.execv(python, [python, *sys.argv])
         return
