@@ -58,8 +58,4 @@ bool Understands(const PytorchOp& op, std::string_view argument) {
   return std::ranges::count(StrSplit(op.arguments, ' '), argument) > 0;
 }
 
-std::string FirstArgument(const PytorchOp& op) {
-  return op.arguments.substr(0, op.arguments.find(' '));
-}
-
 }  // namespace kiln::pytorch_import

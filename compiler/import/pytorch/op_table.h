@@ -25,8 +25,8 @@ struct PytorchOp {
   Status (*handler)(Node& node) = nullptr;
   /// The Kiln op that a handler shared by several operators builds.
   std::string kind;
-  /// Names as in the operator's schema, with blanks between; the first holds the tensor that the
-  /// operator without arguments of its own works on.
+  /// Names as in the operator's schema, with blanks between; the first that a node has is what it
+  /// works on in place, or views.
   std::string arguments = "self";
   /// Results may share memory with the first argument, so that what works in place on one shows in
   /// the other.
@@ -46,9 +46,6 @@ const std::vector<const PytorchOp*>& AllPytorchOps();
 /// Whether the operator of `op` understands the argument. Where a tensor lies and in which order of
 /// memory means nothing here.
 bool Understands(const PytorchOp& op, std::string_view argument);
-/// The name of the first argument.
-std::string FirstArgument(const PytorchOp& op);
-
 // The families.
 std::vector<PytorchOp> UnaryOps();          // ops/unary.cc: activations, mathematical functions
 std::vector<PytorchOp> BinaryOps();         // ops/binary.cc: arithmetic, comparison, where

@@ -20,6 +20,16 @@ void CheckNode(const ProgramNode& node, ProblemList& problems) {
   }
 }
 
+// The tensor in the first argument; empty where it is none.
+std::string FirstTensor(const ProgramNode& node, const PytorchOp& op) {
+  for (const std::string& name : StrSplit(op.arguments, ' ')) {
+    const auto it = node.arguments.find(name);
+    if (it == node.arguments.end()) continue;
+    return it->second.names.size() == 1 ? it->second.names[0] : std::string();
+  }
+  return "";
+}
+
 }  // namespace
 
 Status Preflight(const Program& program) {
@@ -152,13 +162,12 @@ void ProgramImporter::PlaceValue(const std::string& name, const Place& place) {
 }
 
 void ProgramImporter::PlaceResults(const ProgramNode& node, const Target& target) {
-  const auto first = node.arguments.find(FirstArgument(*target.op));
-  const bool shares = (target.op->view || target.in_place) && first != node.arguments.end() &&
-                      first->second.names.size() == 1;
+  const std::string first = FirstTensor(node, *target.op);
+  const bool shares = (target.op->view || target.in_place) && !first.empty();
   for (const std::string& result : node.results) {
     Place place = NewPlace();
     if (shares) {
-      const Place& source = places_[first->second.names[0]];
+      const Place& source = places_[first];
       place.memory = source.memory;
       if (target.in_place) place.whole = source.whole;
     }
@@ -167,12 +176,10 @@ void ProgramImporter::PlaceResults(const ProgramNode& node, const Target& target
 }
 
 Status ProgramImporter::Overwrite(const ProgramNode& node, const Target& target, size_t index) {
-  const auto first = node.arguments.find(FirstArgument(*target.op));
-  if (first == node.arguments.end() || first->second.names.size() != 1 ||
-      node.results.size() != 1) {
+  const std::string written = FirstTensor(node, *target.op);
+  if (written.empty() || node.results.size() != 1) {
     return InvalidInput("works in place on nothing");
   }
-  const std::string& written = first->second.names[0];
   const Place place = places_[written];
   std::vector<std::string>& sharers = sharers_[place.memory];
   for (const std::string& name : sharers) {

@@ -29,7 +29,7 @@ Status Copy(Node& n) {
 
 // The identity until it is trained.
 Status Dropout(Node& n) {
-  KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("input"));
+  KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor(n.Has("self") ? "self" : "input"));
   if (n.Bool("train")) return Unsupported("training is not supported; call eval()");
   const double ratio = n.Float("p");
   const bool drops = n.op().kind == "dropout" && ratio > 0 && ratio < 1;
@@ -64,7 +64,7 @@ std::vector<PytorchOp> CastOps() {
     ops.push_back({.name = StrCat("aten.", name, ".default"),
                    .handler = Dropout,
                    .kind = plain ? "dropout" : "",
-                   .arguments = "input p train",
+                   .arguments = "input self p train",  // self: in place
                    .view = true,
                    .limits = "after eval()"});
   }

@@ -187,6 +187,7 @@ aten.divide.Scalar_mode {"self": "x", "other": 0.75, "rounding_mode": "'trunc"}
 aten.divide.Tensor {"self": "x", "other": "n"}
 aten.divide.Tensor_mode {"self": "n", "other": "n", "rounding_mode": "'trunc"}
 aten.dot.default {"self": "r", "tensor": "r"}
+aten.dropout_.default {"self": "x", "p": 0.5, "train": false}
 aten.dropout.default {"input": "x", "p": 0.5, "train": false}
 aten.einsum.default {"equation": "'...j,j", "tensors": ["s", "h4"]}
 aten.einsum.default {"equation": "'ij,jk->ki", "tensors": ["x", "m"]}
