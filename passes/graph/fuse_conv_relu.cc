@@ -6,7 +6,11 @@
 // In general: a contraction c, and elementwise ops of c's shape that depend on c through each other
 // only; their other operands are available before and broadcast to that shape (bias, scale,
 // residual). The chain may fork and join inside (y * sigmoid(y)), but one op alone is seen from
-// outside. Constants of one element go into the body.
+// outside. Constants of one element go into the body. What computes such another operand, element
+// by element in that shape and for the epilogue alone, joins it and is never stored, unless it is
+// the epilogue of another contraction:
+//
+//   rate * conv_weight_gradient(x, dy) + 0.9 * v = fusion(x, dy, rate, v)
 //
 // Refused: a result that something else reads too (the epilogue would be computed twice, or the
 // plain result stored beside it), a wider result (each product would be computed many times over),
@@ -107,6 +111,30 @@ bool IsClosed(const std::vector<Op*>& group) {
   return IsFusable(group);
 }
 
+// `group`, a contraction and its epilogue, with the producers of the epilogue's other operands. The
+// contraction stays in front, and with it its operands among the fusion's.
+std::vector<Op*> WithProducers(const std::vector<Op*>& group, const OpOrder& order) {
+  Op* const contraction = group.front();
+  std::vector<Op*> readers(group.begin() + 1, group.end());
+  std::map<size_t, Op*> members;
+  for (Op* const op : readers) members.emplace(order.position.at(op), op);
+  while (!readers.empty()) {
+    const Op* const reader = readers.back();
+    readers.pop_back();
+    for (Op* const op : reader->operands()) {
+      const bool behind_another =
+          std::any_of(op->operands().begin(), op->operands().end(),
+                      [](const Op* operand) { return operand->HasTrait(kContraction); });
+      const bool joins = op->HasTrait(kElementwise) && op->shape() == contraction->shape() &&
+                         op->users().size() == 1 && !op->graph()->IsOutput(op) && !behind_another;
+      if (joins && members.emplace(order.position.at(op), op).second) readers.push_back(op);
+    }
+  }
+  std::vector<Op*> grown = {contraction};
+  for (const auto& [position, op] : members) grown.push_back(op);
+  return IsFusable(grown) ? grown : group;
+}
+
 // The largest closed part of what GrowEpilogue found; the contraction alone at least.
 std::vector<Op*> ClosedEpilogue(Op* contraction, const OpOrder& order) {
   const std::vector<Op*> group = GrowEpilogue(contraction, order);
@@ -139,9 +167,10 @@ StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
   for (size_t i = 0; i < order.ops.size(); ++i) {
     Op* const op = order.ops[i];
     if (op == nullptr || !op->HasTrait(kContraction) || !context.Allow(kName, *op)) continue;
-    const std::vector<Op*> group = ClosedEpilogue(op, order);
-    RemarkOnEnd(*op, *group.back(), context);
-    if (group.size() == 1) continue;
+    const std::vector<Op*> epilogue = ClosedEpilogue(op, order);
+    RemarkOnEnd(*op, *epilogue.back(), context);
+    if (epilogue.size() == 1) continue;
+    const std::vector<Op*> group = WithProducers(epilogue, order);
     context.Fired(kName, *op, DescribeFusion(*op, group));
     KILN_ASSIGN_OR_RETURN(Op* const fusion, MakeFusion(group));
     order.Fuse(group, fusion);
