@@ -10,6 +10,10 @@
 
 namespace kiln {
 
+/// Rows that lie so far apart are strangers to the hardware: each costs an entry of the TLB, and
+/// what is fetched ahead in one ends with it.
+inline constexpr int64_t kPageBytes = 4 << 10;
+
 /// constant + sum of coefficient * variable, in elements. When an index is not of that form, the
 /// variables it depends on in other ways are in `irregular`.
 struct Linear {

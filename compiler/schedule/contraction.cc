@@ -78,6 +78,21 @@ double BytesRead(const Expr& expr, std::span<const Var> loops, const Expr& reduc
   return bytes;
 }
 
+/// Whether the result of `nest` should be written row by row and not panel by panel: it is larger
+/// than the L2 cache, its rows lie a page or more apart, and all panels of `along` fit into the
+/// cache. That is an outer product, whose time is that of its result.
+bool WritesRowByRow(const Nest& nest, const Contraction& contraction, const Expr& reduce,
+                    const Target& target) {
+  constexpr double kShareOfL2 = 3. / 4;
+  if (contraction.row == nullptr || contraction.second != contraction.vector) return false;
+  const Linear store = AddressForm(nest.buffer, nest.indices);
+  const int64_t element = ByteSize(nest.buffer->element);
+  return store.Coefficient(contraction.row.get()) * element >= kPageBytes &&
+         ElementCount(nest.buffer->shape) * element > target.l2_bytes &&
+         BytesRead(contraction.along, nest.loops, reduce) <=
+             kShareOfL2 * static_cast<double>(target.l2_bytes);
+}
+
 }  // namespace
 
 int64_t Contraction::vectors() const {
@@ -165,6 +180,7 @@ Nest OrderLoops(const Nest& nest, const Contraction& contraction, const Target& 
              kShareOfL3 * static_cast<double>(target.l3_bytes)) {
     ++outside;
   }
+  if (WritesRowByRow(nest, contraction, reduce, target)) outside = rows.size();
   const auto inside = rows.begin() + static_cast<std::ptrdiff_t>(outside);
   Nest ordered = nest;
   ordered.loops = shared;

@@ -45,6 +45,7 @@ Tile ContractionTile(const Contraction& contraction, const TileShape& shape);
 
 /// `nest` with the loops around the tiles in the order that reads least from far memory: a panel of
 /// `along` stays in the L2 cache while rows of `across`, as many as the L3 cache keeps, pass by.
+/// The other way round where the result is what takes the time: an outer product of few steps.
 Nest OrderLoops(const Nest& nest, const Contraction& contraction, const Target& target);
 
 }  // namespace kiln

@@ -56,6 +56,29 @@ bool IsGuardedAlong(const Expr& expr, const Variable* var) {
   return guarded;
 }
 
+/// The loop whose neighbours a copy from rows a page or more apart should take along: the loop
+/// around the vectors goes from row to row, steps of this one read on in the same row. Null when
+/// there is none.
+Var LoopAlongRows(const Nest& nest, const Var& vector) {
+  const auto around = std::find_if(nest.loops.rbegin(), nest.loops.rend(),
+                                   [&](const Var& var) { return var != vector; });
+  if (around == nest.loops.rend()) return {};
+  for (const Expr& load : CollectLoads(nest.value)) {
+    const Linear form = AddressForm(load->buffer, load->args);
+    const int64_t bytes = ByteSize(load.type());
+    if (form.Coefficient(vector.get()) != 1 ||
+        form.Coefficient(around->get()) * bytes < kPageBytes) {
+      continue;
+    }
+    for (const Var& var : nest.loops) {
+      if (form.Coefficient(var.get()) == vector->extent && !form.irregular.contains(var.get())) {
+        return var;
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 int64_t WidestLane(const Nest& nest) {
@@ -118,6 +141,9 @@ Tile ChooseTile(const Nest& nest, const Target& target) {
     if (neighbour) {
       tile.loops.push_back({neighbour, std::min<int64_t>(neighbour->extent, kChains), false});
     }
+  } else if (const Var row = LoopAlongRows(nest, vector)) {
+    constexpr int64_t kLines = 8;
+    tile.loops.push_back({row, std::min(row->extent, kLines), false});
   }
   tile.loops.push_back({vector, lanes, true});
   return tile;

@@ -95,6 +95,18 @@ TEST(ScheduleTest, MatmulTileFillsTheRegisters) {
   EXPECT_THAT(text, testing::ContainsRegex("vector i[0-9]+:16"));
 }
 
+TEST(ScheduleTest, OuterProductIsWrittenRowByRow) {
+  // 140 rows of 2048, 1.1 MB: from one piece of work to the next it is 32 columns on.
+  const Kernel kernel = Matmul(140, 4, 2048, 0);
+  ExpectSameResults(kernel);
+  EXPECT_THAT(loop::ToString(Schedule(kernel, Avx512())), testing::HasSubstr("(i0 % 64) * 32"));
+  // Rows of 1000 are less than a page, and the result of 100 rows fits into the cache.
+  for (const Kernel& other : {Matmul(280, 4, 1000, 0), Matmul(100, 4, 2048, 0)}) {
+    EXPECT_THAT(loop::ToString(Schedule(other, Avx512())),
+                testing::Not(testing::ContainsRegex("i0 % [0-9]+. [*] 32")));
+  }
+}
+
 TEST(ScheduleTest, ElementwiseCollapsesToOneLoop) {
   Kernel kernel;
   const Buffer x = loop::MakeBuffer("x", ElementType::kF32, {3, 5, 7});
@@ -108,6 +120,30 @@ TEST(ScheduleTest, ElementwiseCollapsesToOneLoop) {
       a, loop::For(b, loop::For(c, loop::Store(y, {a, b, c}, -loop::Load(x, {a, b, c})))));
   ExpectSameResults(kernel);
   EXPECT_THAT(loop::ToString(Schedule(kernel, Avx512())), testing::HasSubstr("parallel i0:6"));
+}
+
+// y[j / 16][i][j % 16] = x[i][j]
+Kernel PackColumns(int64_t rows, int64_t columns) {
+  Kernel kernel;
+  const Buffer x = loop::MakeBuffer("x", ElementType::kF32, {rows, columns});
+  const Buffer y = loop::MakeBuffer("y", ElementType::kF32, {columns / 16, rows, 16});
+  const Var panel = loop::MakeVar("panel", columns / 16);
+  const Var row = loop::MakeVar("row", rows);
+  const Var lane = loop::MakeVar("lane", 16);
+  kernel.inputs = {x};
+  kernel.outputs = {y};
+  kernel.body = loop::For(
+      panel, loop::For(row, loop::For(lane, loop::Store(y, {panel, row, lane},
+                                                        loop::Load(x, {row, panel * 16 + lane})))));
+  return kernel;
+}
+
+TEST(ScheduleTest, CopyFromRowsAPageApartTakesSeveralLinesOfEach) {
+  for (const int64_t columns : {1024, 1040, 1184}) ExpectSameResults(PackColumns(33, columns));
+  EXPECT_THAT(loop::ToString(Schedule(PackColumns(33, 1024), Avx512())),
+              testing::ContainsRegex("unroll i[0-9]+:8"));
+  EXPECT_THAT(loop::ToString(Schedule(PackColumns(33, 1008), Avx512())),
+              testing::Not(testing::HasSubstr("unroll")));
 }
 
 TEST(ScheduleTest, BlockedConvolution) {
