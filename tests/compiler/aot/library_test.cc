@@ -13,6 +13,7 @@
 #include "ir/graph/builder.h"
 #include "runtime/library.h"
 #include "runtime/session.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kiln {
 namespace {
@@ -36,20 +37,20 @@ std::string ReadAll(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-/// Emits the model for `target` and returns the library's path.
-std::string Emit(std::unique_ptr<Module> module, const Target& target, const std::string& name) {
+/// Emits the model for `target` as a library at `path`, which it returns.
+std::string Emit(std::unique_ptr<Module> module, const Target& target, const std::string& path) {
   CompileOptions options;
   options.target = target;
   auto program = CompileToProgram(std::move(module), options);
   EXPECT_TRUE(program.ok()) << program.status();
-  const std::string path = testing::TempDir() + name;
   const Status status = EmitLibrary(*program, {.target = target}, "libaffine.so", path);
   EXPECT_TRUE(status.ok()) << status;
   return path;
 }
 
 TEST(LibraryTest, RunsWithItsOwnParameters) {
-  const auto library = Library::Open(Emit(Affine(), *HostTarget(), "libaffine.so"));
+  const TemporaryFolder folder;
+  const auto library = Library::Open(Emit(Affine(), *HostTarget(), folder / "libaffine.so"));
   ASSERT_TRUE(library.ok()) << library.status();
   const kiln_library_info& info = (*library)->info();
   ASSERT_NE(info.parameters_data, nullptr);
@@ -69,25 +70,28 @@ TEST(LibraryTest, RunsWithItsOwnParameters) {
 }
 
 TEST(LibraryTest, TheSameModelGivesTheSameBytes) {
-  const std::string first = ReadAll(Emit(Affine(), *HostTarget(), "libfirst.so"));
+  const TemporaryFolder folder;
+  const std::string first = ReadAll(Emit(Affine(), *HostTarget(), folder / "libfirst.so"));
   EXPECT_GT(first.size(), 1000u);
-  EXPECT_EQ(first, ReadAll(Emit(Affine(), *HostTarget(), "libsecond.so")));
+  EXPECT_EQ(first, ReadAll(Emit(Affine(), *HostTarget(), folder / "libsecond.so")));
 }
 
 TEST(LibraryTest, AModelWithoutParametersIsALibraryToo) {
+  const TemporaryFolder folder;
   auto module = std::make_unique<Module>();
   Graph* const graph = module->AddFunction("forward");
   Builder b(graph);
   graph->AddOutput("y", *b.Make("relu", {b.Input("x", {ElementType::kF32, {4}, {}})}));
-  const auto library = Library::Open(Emit(std::move(module), *HostTarget(), "librelu.so"));
+  const auto library = Library::Open(Emit(std::move(module), *HostTarget(), folder / "librelu.so"));
   ASSERT_TRUE(library.ok()) << library.status();
   EXPECT_EQ((*library)->info().parameters_bytes, 0u);
 }
 
 TEST(LibraryTest, ParametersOfAnotherMachinesLibraryAreForThatMachine) {
+  const TemporaryFolder folder;
   const auto target = MakeTarget("aarch64-linux-gnu", "");
   ASSERT_TRUE(target.ok()) << target.status();
-  const std::string bytes = ReadAll(Emit(Affine(), *target, "libarm.so"));
+  const std::string bytes = ReadAll(Emit(Affine(), *target, folder / "libarm.so"));
   Elf64_Ehdr header;
   ASSERT_GT(bytes.size(), sizeof(header));
   std::memcpy(&header, bytes.data(), sizeof(header));
@@ -116,8 +120,9 @@ std::unique_ptr<Module> TwoVectors(int64_t count) {
 }
 
 TEST(LibraryTest, ParametersLieReadOnlyBehindAllElse) {
+  const TemporaryFolder folder;
   constexpr int64_t kCount = 50001;  // many pages, and no whole number of cache lines
-  const std::string path = Emit(TwoVectors(kCount), *HostTarget(), "libvectors.so");
+  const std::string path = Emit(TwoVectors(kCount), *HostTarget(), folder / "libvectors.so");
   const auto library = Library::Open(path);
   ASSERT_TRUE(library.ok()) << library.status();
   const kiln_library_info& info = (*library)->info();
@@ -152,7 +157,7 @@ TEST(LibraryTest, AMissingValueIsToldByName) {
   auto program = CompileToProgram(std::move(module), options);
   ASSERT_TRUE(program.ok()) << program.status();
   const Status status = EmitLibrary(*program, {.target = options.target}, "lib.so",
-                                    testing::TempDir() + "libmissing.so");
+                                    TemporaryFolder() / "libmissing.so");
   ASSERT_FALSE(status.ok());
   EXPECT_NE(Message(status).find("parameter 'b'"), std::string::npos) << status;
 }

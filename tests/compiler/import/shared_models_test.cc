@@ -2,10 +2,10 @@
 // another reader of theirs) gave, and against each other.
 #include "tests/compiler/import/shared_models.h"
 
-#include <fstream>
 
 #include "compiler/import/import.h"
 #include "tests/compiler/import/import_test_util.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kiln {
 namespace {
@@ -184,9 +184,8 @@ TEST(SharedModels, RecurrentLayersOfCaffe) {
       net += "} ";
     }
     net += "}";
-    const std::string path = testing::TempDir() + "recurrent.prototxt";
-    std::ofstream(path) << net;
-    const auto module = ImportModel({path}, {});
+    const TemporaryFolder folder;
+    const auto module = ImportModel({folder.Write("recurrent.prototxt", net)}, {});
     ASSERT_TRUE(module.ok()) << module.status();
     const auto outputs =
         RunCompiled(**module, {x, Tensor::Splat({ElementType::kF32, {steps, batch}, {}}, 1)});

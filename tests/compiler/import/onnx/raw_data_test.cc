@@ -2,12 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <fstream>
-
 #include "compiler/import/onnx/onnx_import.h"
 #include "compiler/import/onnx/tensor.h"
 #include "compiler/import/protobuf.h"
+#include "tests/support/temporary_folder.h"
 
 namespace kiln::onnx_import {
 namespace {
@@ -44,11 +42,10 @@ onnx::ModelProto SmallModel(int64_t count) {
 
 class RawDataTest : public ::testing::Test {
  protected:
-  std::string Write(const std::string& bytes) {
-    const std::string path = testing::TempDir() + "raw_data_test.onnx";
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
+  std::string Write(const std::string& bytes) { return folder_.Write("model.onnx", bytes); }
+
+ private:
+  TemporaryFolder folder_;
 };
 
 TEST_F(RawDataTest, LargeRawDataStayInTheFile) {
