@@ -18,7 +18,7 @@ namespace kiln {
 
 /// Part of the key under which compiled kernels are kept: it is raised when the same kernel becomes
 /// other code.
-inline constexpr int kCodeRevision = 2;
+inline constexpr int kCodeRevision = 3;
 
 enum class CodeForm { kLlvmIr, kAssembly, kObject };
 

@@ -1,5 +1,6 @@
 #include "compiler/schedule/schedule.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "compiler/schedule/access.h"
@@ -91,40 +92,9 @@ bool IterationsAreIndependent(const Nest& nest, const Var& var) {
   return true;
 }
 
-/// Vectorises the innermost loops of a statement that an op wrote as a nest of its own. Its order
-/// stays as it is.
-Stmt VectorizeInnermost(const Stmt& stmt, const Target& target) {
-  if (stmt->kind == StmtKind::kStore) return stmt;
-  if (stmt->kind == StmtKind::kFor && stmt->loop == LoopKind::kSerial &&
-      stmt->body[0]->kind == StmtKind::kStore && stmt->var->extent > 1) {
-    const auto nest = MatchNest(stmt);
-    if (nest && IterationsAreIndependent(*nest, stmt->var)) {
-      const Tile tile = VectorTile(*nest, stmt->var, target);
-      if (tile.lanes > 1) return EmitTiled(*nest, tile, /*parallel=*/false)[0];
-    }
-    return stmt;
-  }
-  std::vector<Stmt> body;
-  for (const Stmt& inner : stmt->body) body.push_back(VectorizeInnermost(inner, target));
-  switch (stmt->kind) {
-    case StmtKind::kFor: return loop::For(stmt->var, stmt->loop, body[0]);
-    case StmtKind::kAlloc: return loop::Alloc(stmt->buffer, body[0]);
-    default: return loop::Block(std::move(body));
-  }
-}
-
-bool HasEmptyLoop(const Stmt& stmt) {
-  if (stmt->kind == StmtKind::kFor && stmt->var->extent == 0) return true;
-  return stmt->kind == StmtKind::kFor && HasEmptyLoop(stmt->body[0]);
-}
-
 bool AllSerial(const Stmt& stmt) {
   return stmt->kind != StmtKind::kFor ||
          (stmt->loop == LoopKind::kSerial && AllSerial(stmt->body[0]));
-}
-
-std::vector<Stmt> SectionsOf(const Stmt& body) {
-  return body->kind == StmtKind::kBlock ? body->body : std::vector<Stmt>{body};
 }
 
 /// The parts of a nest whose iterations may run in any order, ready for tiling; none when there is
@@ -145,12 +115,75 @@ std::vector<Nest> FreeNests(const Stmt& section) {
   return nests;
 }
 
-std::vector<Stmt> ScheduleNest(const Nest& nest, const Target& target, const TileShape* shape) {
+/// The tiled statements of a nest that is free of order. With `parallel` one for each section.
+std::vector<Stmt> ScheduleNest(const Nest& nest, const Target& target, const TileShape* shape,
+                               bool parallel) {
   const auto contraction = MatchContraction(nest, target);
-  if (!contraction) return EmitTiled(nest, ChooseTile(nest, target), /*parallel=*/true);
+  if (!contraction) return EmitTiled(nest, ChooseTile(nest, target), parallel);
   const TileShape best = shape != nullptr ? *shape : RankTileShapes(*contraction, target)[0];
   return EmitTiled(OrderLoops(nest, *contraction, target), ContractionTile(*contraction, best),
-                   /*parallel=*/true);
+                   parallel);
+}
+
+/// The contractions that `stmt`, a loop nest free of order, consists of; none when it has other
+/// parts.
+std::vector<Nest> Contractions(const Stmt& stmt, const Target& target) {
+  std::vector<Nest> nests = FreeNests(stmt);
+  const bool all = std::ranges::all_of(
+      nests, [&](const Nest& nest) { return MatchContraction(nest, target).has_value(); });
+  return all ? nests : std::vector<Nest>();
+}
+
+/// Vectorises the innermost loops of a statement that an op wrote as a nest of its own, and tiles
+/// the contractions in it. Its order stays as it is.
+Stmt ScheduleInside(const Stmt& stmt, const Target& target, const TileShape* shape) {
+  if (stmt->kind == StmtKind::kStore) return stmt;
+  if (const auto nests = Contractions(stmt, target); !nests.empty()) {
+    std::vector<Stmt> tiled;
+    for (const Nest& nest : nests) {
+      for (Stmt& part : ScheduleNest(nest, target, shape, /*parallel=*/false)) {
+        tiled.push_back(std::move(part));
+      }
+    }
+    return loop::Block(std::move(tiled));
+  }
+  if (stmt->kind == StmtKind::kFor && stmt->loop == LoopKind::kSerial &&
+      stmt->body[0]->kind == StmtKind::kStore && stmt->var->extent > 1) {
+    const auto nest = MatchNest(stmt);
+    if (nest && IterationsAreIndependent(*nest, stmt->var)) {
+      const Tile tile = VectorTile(*nest, stmt->var, target);
+      if (tile.lanes > 1) return EmitTiled(*nest, tile, /*parallel=*/false)[0];
+    }
+    return stmt;
+  }
+  std::vector<Stmt> body;
+  for (const Stmt& inner : stmt->body) body.push_back(ScheduleInside(inner, target, shape));
+  switch (stmt->kind) {
+    case StmtKind::kFor: return loop::For(stmt->var, stmt->loop, body[0]);
+    case StmtKind::kAlloc: return loop::Alloc(stmt->buffer, body[0]);
+    default: return loop::Block(std::move(body));
+  }
+}
+
+/// The first contraction in `stmt`, in the order in which ScheduleInside meets them.
+std::optional<Contraction> FirstContraction(const Stmt& stmt, const Target& target) {
+  if (stmt->kind == StmtKind::kStore) return std::nullopt;
+  for (const Nest& nest : FreeNests(stmt)) {
+    if (auto contraction = MatchContraction(nest, target)) return contraction;
+  }
+  for (const Stmt& inner : stmt->body) {
+    if (auto contraction = FirstContraction(inner, target)) return contraction;
+  }
+  return std::nullopt;
+}
+
+bool HasEmptyLoop(const Stmt& stmt) {
+  if (stmt->kind == StmtKind::kFor && stmt->var->extent == 0) return true;
+  return stmt->kind == StmtKind::kFor && HasEmptyLoop(stmt->body[0]);
+}
+
+std::vector<Stmt> SectionsOf(const Stmt& body) {
+  return body->kind == StmtKind::kBlock ? body->body : std::vector<Stmt>{body};
 }
 
 }  // namespace
@@ -161,9 +194,11 @@ Kernel Schedule(const Kernel& kernel, const Target& target, const TileShape* sha
   for (const Stmt& section : SectionsOf(result.body)) {
     if (HasEmptyLoop(section)) continue;
     const std::vector<Nest> nests = FreeNests(section);
-    if (nests.empty()) scheduled.push_back(VectorizeInnermost(section, target));
+    if (nests.empty()) scheduled.push_back(ScheduleInside(section, target, shape));
     for (const Nest& nest : nests) {
-      for (Stmt& stmt : ScheduleNest(nest, target, shape)) scheduled.push_back(std::move(stmt));
+      for (Stmt& stmt : ScheduleNest(nest, target, shape, /*parallel=*/true)) {
+        scheduled.push_back(std::move(stmt));
+      }
     }
   }
   result.body = loop::Block(std::move(scheduled));
@@ -173,13 +208,11 @@ Kernel Schedule(const Kernel& kernel, const Target& target, const TileShape* sha
 std::vector<TileShape> CandidateShapes(const Kernel& kernel, const Target& target, size_t count) {
   for (const Stmt& section : SectionsOf(Flattener().Run(kernel).body)) {
     if (HasEmptyLoop(section)) continue;
-    for (const Nest& nest : FreeNests(section)) {
-      const auto contraction = MatchContraction(nest, target);
-      if (!contraction) continue;
-      std::vector<TileShape> shapes = RankTileShapes(*contraction, target);
-      if (shapes.size() > count) shapes.resize(count);
-      return shapes;
-    }
+    const auto contraction = FirstContraction(section, target);
+    if (!contraction) continue;
+    std::vector<TileShape> shapes = RankTileShapes(*contraction, target);
+    if (shapes.size() > count) shapes.resize(count);
+    return shapes;
   }
   return {};
 }

@@ -256,8 +256,11 @@ class LayoutAssigner {
       const std::vector<Layout::Padding> padding = PaddingRead(op, i);
       const bool gathers = RunsAlongImage(op) && op.operand(i)->type().rank() == op.type().rank() &&
                            !Unpadded(there).IsRowMajor() && IsReadAsImage(op, i);
-      if (Holds(there, padding) && !gathers) continue;
-      Layout layout = gathers ? Layout{} : Unpadded(there);
+      const bool blocks = ReadsChannels(op) && Unpadded(there).IsRowMajor() && IsReadAsImage(op, i);
+      if (Holds(there, padding) && !gathers && !blocks) continue;
+      Layout layout = gathers  ? Layout{}
+                      : blocks ? ImageLayout(LayoutClass::Kind::kBlocked, 4, lanes_)
+                               : Unpadded(there);
       layout.padding = padding;
       KILN_RETURN_IF_ERROR(Move(op, i, layout));
     }
@@ -268,6 +271,9 @@ class LayoutAssigner {
   bool RunsAlongImage(const Op& op) const {
     return IsConvolution(op) && IsImage(op) && Unpadded(op.type().layout).IsRowMajor();
   }
+
+  /// A convolution that loads vectors of its image's channels, where others load single elements.
+  static bool ReadsChannels(const Op& op) { return CoreOf(op).Is("winograd_conv"); }
 
   static bool IsReadAsImage(const Op& op, size_t i) {
     const Op* const inside = op.body() != nullptr ? op.body()->inputs()[i] : op.operand(i);

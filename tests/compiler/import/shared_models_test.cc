@@ -2,7 +2,6 @@
 // another reader of theirs) gave, and against each other.
 #include "tests/compiler/import/shared_models.h"
 
-
 #include "compiler/import/import.h"
 #include "tests/compiler/import/import_test_util.h"
 #include "tests/support/temporary_folder.h"
