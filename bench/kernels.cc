@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,13 +96,16 @@ class Subject {
   Subject(std::unique_ptr<Executable> executable, BoundSession session)
       : executable_(std::move(executable)), session_(std::move(session)), profile_(nullptr) {
     session_.set_executor(profile_.executor());
-    for (int32_t i = 0; i < function().num_steps; ++i) computes_ |= function().steps[i].flops > 0;
+    for (int32_t i = 0; i < function().num_steps; ++i) {
+      const kiln_step_info& step = function().steps[i];
+      if (step.flops > 0) computing_.insert(step.kernel);
+    }
   }
 
   /// The kernel itself, and not what brings its operand and its result into another layout.
   bool Counts(const kiln_step_info& step) const {
-    if (!computes_) return std::string(step.kernel).find("relayout") == std::string::npos;
-    return step.flops > 0;
+    if (!computing_.empty()) return computing_.contains(step.kernel);
+    return std::string(step.kernel).find("relayout") == std::string::npos;
   }
   const kiln_function_info& function() const { return executable_->library().functions[0]; }
   double Sum(double kiln_step_info::* field) const {
@@ -115,7 +119,7 @@ class Subject {
   std::unique_ptr<Executable> executable_;
   BoundSession session_;
   ProfilingExecutor profile_;
-  bool computes_ = false;  ///< some step does arithmetic
+  std::set<std::string> computing_;  ///< kernels that do arithmetic; a kernel may be several steps
 };
 
 void Run(benchmark::State& state, const Shape& input, const Build& build) {

@@ -53,18 +53,35 @@ Var RowLoop(const Nest& nest, const Predicate& use) {
                     });
 }
 
-/// How many rows of `expr` fit side by side into the sets of the L1 cache: rows whose distance is a
-/// multiple of a way's size share one set, where there is room for a few lines only.
-int64_t RowsInCache(const Expr& expr, const Variable* row, const Target& target) {
-  constexpr int64_t kWays = 8;
+constexpr int64_t kWays = 8;  // of the L1 cache
+
+/// How many walks through `expr`, `step` iterations of `var` apart, find their lines in the L1
+/// cache when each has `ways` ways to itself: walks whose distance is a multiple of a way's size
+/// share one set.
+int64_t WalksInCache(const Expr& expr, const Variable* var, int64_t step, int64_t ways,
+                     const Target& target) {
   const int64_t way = target.l1_bytes / kWays;
-  int64_t rows = std::numeric_limits<int64_t>::max();
+  int64_t walks = std::numeric_limits<int64_t>::max();
   for (const Expr& load : CollectLoads(expr)) {
-    const int64_t step = AddressForm(load->buffer, load->args).Coefficient(row);
-    if (step == 0) continue;
-    rows = std::min(rows, (kWays - 1) * way / std::gcd(step * ByteSize(load.type()), way));
+    const int64_t distance =
+        step * AddressForm(load->buffer, load->args).Coefficient(var) * ByteSize(load.type());
+    if (distance == 0) continue;
+    walks = std::min(walks, ways * way / std::gcd(distance, way));
   }
-  return rows;
+  return walks;
+}
+
+/// How many rows of the factor that is read as broadcasts fit side by side into the L1 cache.
+int64_t RowsInCache(const Contraction& contraction, const Target& target) {
+  return WalksInCache(contraction.across, contraction.row.get(), 1, kWays - 1, target);
+}
+
+/// How many vectors of the other factor arrive from memory side by side. What is fetched ahead
+/// wants as much room again.
+int64_t StreamsInCache(const Contraction& contraction, const Target& target) {
+  if (contraction.second == nullptr) return 1;
+  const int64_t step = contraction.second == contraction.vector ? contraction.lanes : 1;
+  return WalksInCache(contraction.along, contraction.second.get(), step, kWays / 2, target);
 }
 
 /// The bytes that `expr` reads, each place once, while `loops` and the reduction run.
@@ -134,13 +151,14 @@ std::optional<Contraction> MatchContraction(const Nest& nest, const Target& targ
 std::vector<TileShape> RankTileShapes(const Contraction& contraction, const Target& target) {
   const int64_t row_extent = contraction.rows(), vector_extent = contraction.vectors();
   const int64_t most_rows =
-      contraction.row == nullptr
-          ? 1
-          : std::min(row_extent, RowsInCache(contraction.across, contraction.row.get(), target));
+      contraction.row == nullptr ? 1 : std::min(row_extent, RowsInCache(contraction, target));
+  // One row uses each vector once, as it comes from memory.
+  const int64_t streams = StreamsInCache(contraction, target);
   std::vector<std::pair<double, TileShape>> ranked;
   for (int64_t vectors = 1; vectors <= std::min<int64_t>(vector_extent, 8); ++vectors) {
     for (int64_t rows = 1; rows <= most_rows; ++rows) {
       const bool smallest = rows == 1 && vectors == 1;
+      if (rows == 1 && vectors > streams) continue;
       if (!smallest && rows * vectors + vectors + 1 > target.vector_registers - 1) break;
       ranked.push_back({CoverCost(row_extent, rows, vector_extent, vectors), {rows, vectors}});
     }
