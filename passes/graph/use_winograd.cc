@@ -31,6 +31,11 @@ constexpr double kTransformCycles = 4.5;
 constexpr double kWeightCycles = 20;
 // A gain below this is not worth the larger weights.
 constexpr double kWorthwhile = 0.9;
+// Bytes of weights that no cache keeps from call to call. Where tiles of 4x4 have so many, and few
+// products for each, those of 2x2, with less than half, are nearly as fast with one thread and as
+// fast with two, which share the memory.
+constexpr double kLargeWeights = 8 << 20;
+constexpr double kFewProducts = 2;  // cycles, by those to load the weights
 
 struct ConvShape {
   explicit ConvShape(const Op& conv, bool weights_known)
@@ -54,13 +59,29 @@ double DirectCycles(const ConvShape& s, int lanes) {
   return std::max(products, 4 * weights / kWeightBytesPerCycle);
 }
 
+double WeightBytes(const ConvShape& s, int64_t m) {
+  const int64_t span = WinogradSpan(m, s.kernel);
+  return 4 * static_cast<double>(span * span) * s.weights;
+}
+
+double Tiles(const ConvShape& s, int64_t m) {
+  return s.images * static_cast<double>(((s.height + m - 1) / m) * ((s.width + m - 1) / m));
+}
+
+/// Whether tiles of 4x4 would mostly wait for their weights.
+bool IsBoundByWeights(const ConvShape& s, int lanes) {
+  const double bytes = WeightBytes(s, 4);
+  const double products = bytes / 4 * Tiles(s, 4) / lanes;
+  return s.weights_known && bytes > kLargeWeights &&
+         products < kFewProducts * bytes / kWeightBytesPerCycle;
+}
+
 double WinogradCycles(const ConvShape& s, int64_t m, int lanes) {
   const int64_t span = WinogradSpan(m, s.kernel);
   const auto places = static_cast<double>(span * span);
-  const double tiles =
-      s.images * static_cast<double>(((s.height + m - 1) / m) * ((s.width + m - 1) / m));
+  const double tiles = Tiles(s, m);
   const double products = places * tiles * s.weights / lanes;
-  const double weights = 4 * places * s.weights / kWeightBytesPerCycle;
+  const double weights = WeightBytes(s, m) / kWeightBytesPerCycle;
   const double transforms = places * tiles * (s.inputs + s.outputs) / lanes * kTransformCycles;
   const double weight_transforms = s.weights_known ? 0 : places * s.weights / lanes * kWeightCycles;
   return std::max(products, weights) + transforms + weight_transforms;
@@ -74,6 +95,7 @@ int64_t ChooseTile(const ConvShape& shape, Winograd tiles, int lanes) {
   const double two = WinogradCycles(shape, 2, lanes);
   const double four = only_two ? two : WinogradCycles(shape, 4, lanes);
   if (std::min(two, four) > kWorthwhile * DirectCycles(shape, lanes)) return 0;
+  if (IsBoundByWeights(shape, lanes) && two <= kWorthwhile * DirectCycles(shape, lanes)) return 2;
   return four < two || (four == two && !only_two) ? 4 : 2;
 }
 

@@ -18,6 +18,7 @@ struct Convolution {
   const char* name;
   Winograd tiles;
   int64_t inputs, outputs, extent, kernel;
+  int64_t images = 1;
 };
 
 /// A function of one padded convolution with constant weights: He-normal in scale, so that results
@@ -26,7 +27,7 @@ std::unique_ptr<Module> MakeModule(const Convolution& c) {
   auto module = std::make_unique<Module>();
   Graph* const graph = module->AddFunction("forward");
   Builder builder(graph);
-  const TensorType x_type{ElementType::kF32, {1, c.inputs, c.extent, c.extent}};
+  const TensorType x_type{ElementType::kF32, {c.images, c.inputs, c.extent, c.extent}};
   const TensorType w_type{ElementType::kF32, {c.outputs, c.inputs, c.kernel, c.kernel}};
   const double bound = std::sqrt(6.0 / static_cast<double>(c.inputs * c.kernel * c.kernel));
   Op* const x = *builder.Input("x", x_type);
@@ -82,6 +83,22 @@ INSTANTIATE_TEST_SUITE_P(Shapes, WinogradAccuracyTest,
                                          Convolution{"Tile4Deep", Winograd::kTile4, 512, 32, 14, 3},
                                          Convolution{"Kernel5", Winograd::kTile2, 96, 64, 27, 5}),
                          [](const auto& info) { return info.param.name; });
+
+// 9.4 MB of weights for 16 tiles of 4x4 come from memory in each call: less than half as many do
+// for 2x2. With more images, the products are what counts.
+TEST(WinogradChoiceTest, TilesAreSmallerWhereTheirWeightsWouldComeFromMemory) {
+  for (const auto& [images, tile] : {std::pair(1, 2), std::pair(8, 4)}) {
+    const auto module = MakeModule({"Large", Winograd::kAuto, 256, 256, 14, 3, images});
+    const auto target = MakeTarget("x86_64-linux-gnu", "x86-64-v4");
+    ASSERT_TRUE(target.ok()) << target.status();
+    ASSERT_TRUE(Optimize(*module, {.target = *target}).ok());
+    int found = 0;
+    for (const auto& op : module->FindFunction("forward")->ops()) {
+      if (op->Is("winograd_conv")) found = static_cast<int>(op->Int("tile"));
+    }
+    EXPECT_EQ(found, tile) << images;
+  }
+}
 
 }  // namespace
 }  // namespace kiln
