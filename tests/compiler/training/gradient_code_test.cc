@@ -1,4 +1,5 @@
-// Compiled gradients against interpreted ones: random graphs, and every op by itself.
+// Compiled gradients against interpreted ones: random graphs, and every op by itself. With
+// KILN_LONG_TESTS set it is 500 graphs and 20 cases of each op.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -58,7 +59,7 @@ bool CompareGradients(const Module& module, uint64_t seed) {
 }
 
 TEST(GradientCode, OfRandomGraphsAgreesWithTheInterpreter) {
-  const int wanted = std::getenv("KILN_LONG_TESTS") != nullptr ? 200 : 20;
+  const int wanted = std::getenv("KILN_LONG_TESTS") != nullptr ? 500 : 20;
   int compared = 0;
   for (uint64_t seed = 1; compared < wanted && seed <= 20u * wanted; ++seed) {
     const auto module = RandomModule(seed, {.min_ops = 4, .max_ops = 12, .kinds = {}});
@@ -70,11 +71,11 @@ TEST(GradientCode, OfRandomGraphsAgreesWithTheInterpreter) {
 }
 
 TEST(GradientCode, OfEveryOpAgreesWithTheInterpreter) {
-  const int shapes = std::getenv("KILN_LONG_TESTS") != nullptr ? 8 : 1;
+  const int shapes = std::getenv("KILN_LONG_TESTS") != nullptr ? 20 : 1;
   for (const OpDef* const def : AllOps()) {
     if (!def->gradient && (!def->decompose || !def->no_gradient.empty())) continue;
     int compared = 0;
-    for (uint64_t seed = 1; compared < shapes && seed <= 200; ++seed) {
+    for (uint64_t seed = 1; compared < shapes && seed <= 200u * shapes; ++seed) {
       const auto module = RandomModule(seed, {.min_ops = 1, .max_ops = 1, .kinds = {def->name}});
       if (!module.ok() || HoldsNarrowFloats(**module)) continue;
       compared += CompareGradients(**module, seed);

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -97,12 +96,11 @@ INSTANTIATE_TEST_SUITE_P(Ops, OpGradients, testing::ValuesIn(DifferentiableOps()
 // ---- random graphs
 
 TEST(RandomGradients, AgreeWithDifferences) {
-  const bool all = std::getenv("KILN_LONG_TESTS") != nullptr;
-  const int wanted = all ? 500 : 100;
+  constexpr int kWanted = 500;
   const RandomGraphOptions options{.min_ops = 4, .max_ops = 12, .kinds = DifferentiableOps()};
   int right = 0, nonzero = 0;
-  for (uint64_t seed = 1; right < wanted; ++seed) {
-    ASSERT_LE(seed, 20u * wanted) << "too few random graphs have gradients to compare";
+  for (uint64_t seed = 1; right < kWanted; ++seed) {
+    ASSERT_LE(seed, 20u * kWanted) << "too few random graphs have gradients to compare";
     const auto module = RandomModule(seed, options);
     if (!module.ok() || !IsExact(**module)) continue;
     const auto differentiated = Differentiate(**module, seed);
@@ -114,7 +112,7 @@ TEST(RandomGradients, AgreeWithDifferences) {
     right += check.verdict == GradientVerdict::kRight;
     nonzero += check.nonzero;
   }
-  EXPECT_GT(nonzero, wanted / 2);
+  EXPECT_GT(nonzero, kWanted / 2);
 }
 
 // ---- what is built
