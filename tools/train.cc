@@ -132,7 +132,9 @@ void PrintResult(const RunResult& result, const Globals& globals) {
                {"history", RowsAsJson(result.state.history)}});
     return;
   }
-  PrintOut(StrCat("final test_accuracy=", Format("%.4f", result.test.accuracy),
+  const double accuracy = result.test.accuracy;  // of a regression there is none
+  PrintOut(StrCat("final",
+                  std::isnan(accuracy) ? "" : StrCat(" test_accuracy=", Format("%.4f", accuracy)),
                   " test_loss=", Format("%.4f", result.test.loss),
                   " seconds=", Format("%.1f", result.state.seconds), "\n"));
 }
@@ -362,7 +364,8 @@ void AddTrainCommand(CLI::App& app, const Globals& globals, Action& action) {
   CLI::App* const command =
       app.add_subcommand("train",
                          "Train a model on a data set. The last line on stdout is\n"
-                         "`final test_accuracy=... test_loss=... seconds=...`.");
+                         "`final test_accuracy=... test_loss=... seconds=...`; a regression has no "
+                         "accuracy.");
   AddModelOptions(*command, options->model);
   AddDataOptions(*command, *options);
   command
