@@ -9,6 +9,7 @@
 
 #include "runtime/abi/kiln.h"
 
+static unsigned char images[16 + 60000 * 784], labels[8 + 60000]; /* files, headers and all */
 static float image[1 << 20], result[1 << 16], rate;
 static int64_t label[1 << 10], step, seed = 1;
 static char *parameters, *workspace;
@@ -17,22 +18,20 @@ static void check(int good, const char* what, const char* why) {
   if (!good) exit((fprintf(stderr, "train_library: %s: %s\n", what, why), 1));
 }
 
-static unsigned char* load(const char* folder, const char* name, size_t bytes) {
+static void load(const char* folder, const char* name, unsigned char* data, size_t bytes) {
   char path[4096];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE* file = fopen(path, "rb");
-  unsigned char* data = malloc(bytes);
   check(file && fread(data, 1, bytes, file) == bytes, path, "cannot be read, or is too short");
-  return data;
 }
 
-static char* aligned(char* block, uint64_t alignment) {
+static char* aligned(uint64_t bytes, uint64_t alignment) {
+  char* block = malloc(bytes + alignment);
   return block + (alignment - (uintptr_t)block % alignment);
 }
 
 /* Calls `f` on the batch that starts at item `at`; its first output goes to `result`. */
-static void call(const kiln_function_info* f, const unsigned char* images,
-                 const unsigned char* labels, int64_t at) {
+static void call(const kiln_function_info* f, int64_t at) {
   const int64_t batch = f->inputs[0].shape[0], size = f->inputs[0].bytes / 4 / batch;
   for (int64_t i = 0; i < batch * size; ++i) image[i] = images[16 + at * size + i] / 255.f;
   for (int64_t i = 0; i < batch; ++i) label[i] = labels[8 + at + i];
@@ -42,7 +41,7 @@ static void call(const kiln_function_info* f, const unsigned char* images,
     for (int k = 0; k < 4; ++k)
       if (strcmp(f->inputs[i].name, names[k]) == 0) in[i] = values[k];
   void* out[] = {result};
-  const kiln_call now = {in, out, parameters, aligned(workspace, f->workspace_alignment), NULL};
+  const kiln_call now = {in, out, parameters, workspace, NULL};
   check(f->run(&now) == 0, f->name, "failed");
 }
 
@@ -52,30 +51,26 @@ int main(int argc, char** argv) {
   const kiln_library_info* (*entry)(void) = NULL;
   if (handle) *(void**)&entry = dlsym(handle, "kiln_library");
   check(entry && entry()->num_functions == 2, argv[1], "not a library of forward and train_step");
-  const int swapped = strcmp(entry()->functions[0].name, "forward") != 0;
-  const kiln_function_info *test = entry()->functions + swapped,
-                           *train = entry()->functions + !swapped;
-  workspace = malloc(test->workspace_bytes + train->workspace_bytes + (1 << 21));
-  parameters = malloc(entry()->parameters_bytes + KILN_PARAMETERS_ALIGNMENT);
-  parameters = aligned(parameters, KILN_PARAMETERS_ALIGNMENT);
+  const kiln_function_info *test = entry()->functions, *train = test + 1;
+  if (strcmp(test->name, "forward") != 0) test = train--;
+  parameters = aligned(entry()->parameters_bytes, KILN_PARAMETERS_ALIGNMENT);
   memcpy(parameters, entry()->parameters_data, entry()->parameters_bytes);
+  load(argv[2], "train-images-idx3-ubyte", images, 16 + 60000 * 784);
+  load(argv[2], "train-labels-idx1-ubyte", labels, 8 + 60000);
+  workspace = aligned(train->workspace_bytes, train->workspace_alignment);
   const int64_t batch = train->inputs[0].shape[0], steps = atol(argv[3]);
-  unsigned char* images = load(argv[2], "train-images-idx3-ubyte", 16 + 60000 * 784);
-  unsigned char* labels = load(argv[2], "train-labels-idx1-ubyte", 8 + 60000);
   for (rate = (float)atof(argv[4]); step < steps; ++step) {
-    call(train, images, labels, step * batch % (60000 - batch));
+    call(train, step * batch % (60000 - batch));
     if (step % 100 == 0) printf("step %ld loss %.4f\n", (long)step, result[0]);
   }
-  images = load(argv[2], "t10k-images-idx3-ubyte", 16 + 10000 * 784);
-  labels = load(argv[2], "t10k-labels-idx1-ubyte", 8 + 10000);
+  load(argv[2], "t10k-images-idx3-ubyte", images, 16 + 10000 * 784);
+  load(argv[2], "t10k-labels-idx1-ubyte", labels, 8 + 10000);
+  workspace = aligned(test->workspace_bytes, test->workspace_alignment);
   int64_t right = 0, seen = 0, classes = test->outputs[0].bytes / 4 / batch;
   for (; seen + batch <= 10000; seen += batch) {
-    call(test, images, labels, seen);
-    for (int64_t n = 0, best = 0; n < batch; ++n, best = 0) {
-      for (int64_t c = 1; c < classes; ++c)
-        if (result[n * classes + c] > result[n * classes + best]) best = c;
-      right += best == label[n];
-    }
+    call(test, seen);
+    for (int64_t n = 0, c; n < batch; ++n, right += c == classes) /* no score beats the label's */
+      for (c = 0; c < classes && result[n * classes + c] <= result[n * classes + label[n]];) ++c;
   }
   printf("test accuracy %.4f\n", (double)right / seen);
   return 0;
