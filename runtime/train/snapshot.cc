@@ -83,10 +83,10 @@ class Reader {
   template <typename T>
   void operator()(const char* name, T& value) const {
     const auto it = json_.find(name);
-    const bool may_be_null = std::is_floating_point_v<T>;
-    if (it != json_.end() && it->is_number()) {
+    constexpr bool kMayBeNull = std::is_floating_point_v<T>;
+    if (it != json_.end() && (kMayBeNull ? it->is_number() : it->is_number_integer())) {
       value = it->template get<T>();
-    } else if (it != json_.end() && it->is_null() && may_be_null) {
+    } else if (it != json_.end() && it->is_null() && kMayBeNull) {
       value = static_cast<T>(HistoryRow::kNone);
     } else {
       good_ = false;
@@ -110,6 +110,16 @@ Json ToJson(const RunState& state) {
   return json;
 }
 
+// Whether a run can be in this state: its counts are counts, and every step took its items.
+bool IsPossible(const RunState& state) {
+  constexpr int64_t kMaxPosition = int64_t{1} << 60;
+  int64_t position;
+  return state.step >= 0 && state.step_items > 0 && state.train_size > 0 && state.loss_count >= 0 &&
+         state.tests_since_best >= 0 &&
+         !__builtin_mul_overflow(state.step, state.step_items, &position) &&
+         state.position == position && position <= kMaxPosition;
+}
+
 bool FromJson(const Json& json, RunState& state) {
   if (!json.is_object()) return false;
   bool good = true;
@@ -120,7 +130,7 @@ bool FromJson(const Json& json, RunState& state) {
     if (!row.is_object()) return false;
     VisitRow(state.history.emplace_back(), Reader(row, good));
   }
-  return good;
+  return good && IsPossible(state);
 }
 
 // ---- parameters

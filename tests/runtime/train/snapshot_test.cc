@@ -43,7 +43,9 @@ std::vector<char> Block(char fill) { return std::vector<char>(192, fill); }
 RunState State(int64_t step) {
   RunState state;
   state.step = step;
-  state.position = 12345678901234;
+  state.step_items = 1763668414462;
+  state.position = step * state.step_items;
+  state.train_size = 10;
   state.seed = 0xfedcba9876543210;
   state.loss_sum = 0.1;
   state.best_score = 1.0 / 3;
@@ -65,6 +67,8 @@ TEST(Snapshot, KeepsEverything) {
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(state.step, 7);
   EXPECT_EQ(state.position, 12345678901234);
+  EXPECT_EQ(state.step_items, 1763668414462);
+  EXPECT_EQ(state.train_size, 10);
   EXPECT_EQ(state.seed, 0xfedcba9876543210);
   EXPECT_EQ(state.loss_sum, 0.1);
   EXPECT_TRUE(std::isnan(state.smoothed_loss));
@@ -76,6 +80,31 @@ TEST(Snapshot, KeepsEverything) {
   EXPECT_EQ(block[64], '.') << "constants are not kept";
   EXPECT_EQ(block[128 + 11], 'x');
   EXPECT_EQ(block[128 + 12], '.');
+}
+
+TEST(Snapshot, AStateThatNoRunCanHaveIsTorn) {
+  const TemporaryFolder folder;
+  const Library library;
+  using Change = void (*)(RunState&);
+  constexpr Change kChanges[] = {
+      [](RunState& state) { state.step = -1; },
+      [](RunState& state) { state.position = -state.position; },
+      [](RunState& state) { ++state.position; },
+      [](RunState& state) { state.step_items = 0; },
+      [](RunState& state) { state.step_items = int64_t{1} << 62; },
+      [](RunState& state) { state.train_size = 0; },
+      [](RunState& state) { state.loss_count = -1; },
+      [](RunState& state) { state.tests_since_best = -1; },
+  };
+  for (const Change change : kChanges) {
+    RunState state = State(7);
+    change(state);
+    ASSERT_TRUE(WriteSnapshot(folder / "s", state, library.info(), Block('x').data()).ok());
+    std::vector<char> block = Block('.');
+    const auto status = ReadSnapshot(folder / "s", library.info(), state, block.data());
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_EQ(block, Block('.'));
+  }
 }
 
 TEST(Snapshot, RecognisesEveryCutAndEveryChangedByte) {
