@@ -213,8 +213,33 @@ class WhatIsTrained(TrainTest):
         if not write_lmdb(self.folder / "lmdb", entries):
             self.skipTest("no liblmdb")
         self.learns(self.net, "--data", f"lmdb:{self.folder / 'lmdb'}", "--epochs", 10)
+        # An unknown field makes the entries so large that each has pages of its own.
+        padded = [(key, value + b"".join(Message().data(99, bytes(6000)).chunks))
+                  for key, value in entries]
+        write_lmdb(self.folder / "large", padded)
+        weights = []
+        for name in ("lmdb", "large"):
+            self.kiln("train", self.net, "--data", f"lmdb:{self.folder / name}", "--epochs", 2,
+                      "-o", f"{name}.kir")
+            weights.append((self.folder / f"{name}.kir").read_bytes())
+        self.assertEqual(*weights)
         self.assertIn("No such file",
                       self.fails("train", self.net, "--data", "lmdb:nowhere"))
+
+    def test_damaged_lmdb(self):
+        if not write_lmdb(self.folder / "whole", [(b"%d" % n, b"\x08\x01") for n in range(2000)]):
+            self.skipTest("no liblmdb")
+        whole = (self.folder / "whole" / "data.mdb").read_bytes()
+        self.write("cut/data.mdb", whole[:len(whole) // 2])
+        for name, expected in (("whole", "a Datum of [1,0,0] holds 0 numbers"),
+                               ("cut", "the database is damaged: "),
+                               ("cut/data.mdb", "the database is damaged: ")):
+            path = self.folder / name
+            self.assertIn(f"{path}: {expected}",
+                          self.fails("train", self.net, "--data", f"lmdb:{path}"))
+        text = self.write("text", b"no database" * 1000)
+        self.assertIn(f"{text}: is no LMDB database",
+                      self.fails("train", self.net, "--data", f"lmdb:{text}"))
 
     def test_another_set_to_test_with(self):
         output = self.train("--test-data", f"idx:{self.data}", epochs=1)
