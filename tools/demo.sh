@@ -2,8 +2,8 @@
 # From a bare Debian 12 to a neural network running as native code, and what happens in between:
 # installs what is missing, builds Kiln, makes a small ResNet with BatchNormalization, shows its IR before
 # and after a fusion, runs it just in time, compiles it to a shared library and runs that from C; then
-# trains LeNet, and classifies pictures from C with what it has learned. The
-# last line says whether all answers are the same. What it makes lies in build/demo.
+# trains LeNet, and classifies pictures from C with what it has learned. The last line says whether all
+# answers are the same. What it makes lies in build/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 demo=build/demo
@@ -21,6 +21,7 @@ run_excerpt() {  # run_excerpt LINES PATTERN COMMAND...: of a long output the fi
 
 step 'Installing and building'
 tools/dev/install-packages.sh build
+tools/dev/install-packages.sh demo || echo 'Without these packages two steps are left out.'
 launcher=()
 if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing of the package groups named (default: build and test). Quiet when nothing
 # is; needs root or sudo only when something is.
-#   install-packages.sh [build|test|fuzz|develop]...
+#   install-packages.sh [build|demo|test|fuzz|develop]...
 set -euo pipefail
 list=$(dirname "$0")/packages.txt
 [ $# -gt 0 ] || set -- build test
