@@ -17,8 +17,8 @@ using loop::Var;
 
 namespace {
 
-/// How the stages go over the tiles: all of them at once, or so many rows of tiles at a time that V
-/// and P stay in the second-level cache on their way from stage to stage.
+/// How the stages go over the tiles: all of them at once, or so many rows of tiles at a time, or so
+/// much of one row, that V and P stay in the second-level cache on their way from stage to stage.
 ///
 /// Chunks are dealt out to slots, each with a scratch memory of its own, in which its chunks follow
 /// one another: slots run in parallel, whatever the number of threads.
@@ -32,15 +32,17 @@ struct Chunks {
   // Slots, at least: what several threads share evenly.
   static constexpr int64_t kSlots = 8;
 
-  explicit Chunks(const Tiling& t) : rows(t.images * t.rows) {
+  explicit Chunks(const Tiling& t) : rows(t.images * t.rows), columns(t.columns) {
     const int64_t bytes = t.span * t.span * static_cast<int64_t>(sizeof(float));
     if (t.tiles() * (t.inputs + t.outputs) * bytes <= kCacheBytes) return;
     if (t.inputs / t.groups * t.outputs * bytes > kMostWeightBytes) return;
-    const int64_t all = rows;
-    const int64_t fewest = SmallestDivisor(all, (kTiles + t.columns - 1) / t.columns, 1);
-    if (all / fewest < kSlots) return;
-    rows = fewest;
-    const int64_t count = all / rows;
+    const int64_t few_rows = SmallestDivisor(rows, (kTiles + t.columns - 1) / t.columns, 1);
+    const int64_t few_columns =
+        t.columns >= 2 * kTiles ? SmallestDivisor(t.columns, kTiles, 1) : t.columns;
+    const int64_t count = rows / few_rows * (t.columns / few_columns);
+    if (count < kSlots) return;
+    rows = few_rows;
+    columns = few_columns;
     slots = SmallestDivisor(count, kSlots, count % 2 == 0 ? 2 : 1);
     per_slot = count / slots;
   }
@@ -52,8 +54,8 @@ struct Chunks {
     return divisor;
   }
 
-  int64_t rows;          ///< of tiles in a chunk
-  int64_t per_slot = 1;  ///< chunks that follow one another
+  int64_t rows, columns;  ///< of tiles in a chunk
+  int64_t per_slot = 1;   ///< chunks that follow one another
   int64_t slots = 1;
 };
 
@@ -87,7 +89,8 @@ class Convolution {
 
   /// A chunk's place in the scratch memory and in the image.
   struct Chunk {
-    Expr slot, first_row;  ///< of the rows of tiles of all images
+    Expr slot;
+    Expr first_row, first_column;  ///< among the rows of tiles of all images
   };
 
   loop::Buffer Scratch(const char* name, int64_t channels, int64_t block) const {
@@ -96,11 +99,11 @@ class Convolution {
                             {chunks_.slots * t_.span * t_.span, rows + 1 - rows % 2, block});
   }
 
-  int64_t chunk_tiles() const { return chunks_.rows * t_.columns; }
+  int64_t chunk_tiles() const { return chunks_.rows * chunks_.columns; }
 
   /// Every stage over all tiles, a parallel loop each.
   Stmt AllAtOnce() const {
-    const Chunk all{Expr(0), Expr(0)};
+    const Chunk all{Expr(0), Expr(0), Expr(0)};
     return loop::Block({TransformInputs(all, LoopKind::kParallel), Multiply(all),
                         TransformOutputs(all, LoopKind::kParallel)});
   }
@@ -108,7 +111,10 @@ class Convolution {
   Stmt ChunkByChunk() const {
     const Var slot = loop::MakeVar("slot", chunks_.slots);
     const Var step = loop::MakeVar("chunk", chunks_.per_slot);
-    const Chunk chunk{slot, (Expr(slot) * chunks_.per_slot + Expr(step)) * chunks_.rows};
+    const Expr index = Expr(slot) * chunks_.per_slot + Expr(step);
+    const int64_t in_row = t_.columns / chunks_.columns;
+    const Chunk chunk{slot, loop::FloorDiv(index, in_row) * chunks_.rows,
+                      loop::FloorMod(index, in_row) * chunks_.columns};
     const Stmt stages = loop::Block({TransformInputs(chunk, LoopKind::kSerial), Multiply(chunk),
                                      TransformOutputs(chunk, LoopKind::kSerial)});
     return loop::For(slot, LoopKind::kParallel, loop::For(step, stages));
@@ -132,15 +138,15 @@ class Convolution {
   Stmt ForEachTile(const Chunk& chunk, LoopKind kind, int64_t blocks, const Body& body) const {
     const int64_t rows = chunks_.slots == 1 ? t_.rows : chunks_.rows;  // beside one another
     const Var piece = loop::MakeVar("piece", chunks_.rows * blocks);
-    const Var column = loop::MakeVar("column", t_.columns);
+    const Var step = loop::MakeVar("column", chunks_.columns);
+    const Expr column = chunk.first_column + Expr(step);
     const Expr block = loop::FloorMod(loop::FloorDiv(piece, rows), blocks);
     const Expr row = loop::FloorDiv(piece, rows * blocks) * rows + loop::FloorMod(piece, rows);
     const Expr image_row = chunk.first_row + row;
-    return loop::For(
-        piece, kind,
-        loop::For(column, body(TilePlace{chunk.slot, row * t_.columns + Expr(column),
-                                         loop::FloorDiv(image_row, t_.rows), block,
-                                         loop::FloorMod(image_row, t_.rows), column})));
+    return loop::For(piece, kind,
+                     loop::For(step, body(TilePlace{chunk.slot, row * chunks_.columns + Expr(step),
+                                                    loop::FloorDiv(image_row, t_.rows), block,
+                                                    loop::FloorMod(image_row, t_.rows), column})));
   }
 
   template <typename Store>

@@ -36,6 +36,9 @@ constexpr double kWorthwhile = 0.9;
 // fast with two, which share the memory.
 constexpr double kLargeWeights = 8 << 20;
 constexpr double kFewProducts = 2;  // cycles, by those to load the weights
+// The share of a model's weights beyond which such weights are too many: it would need far more
+// memory than its peers.
+constexpr double kMuch = 0.5;
 
 struct ConvShape {
   explicit ConvShape(const Op& conv, bool weights_known)
@@ -87,15 +90,25 @@ double WinogradCycles(const ConvShape& s, int64_t m, int lanes) {
   return std::max(products, weights) + transforms + weight_transforms;
 }
 
+struct Options {
+  Winograd tiles;
+  int lanes;
+  bool save_memory;  ///< where tiles of 4x4 would mostly wait for their weights
+};
+
 /// The tile size to use; 0 for none.
-int64_t ChooseTile(const ConvShape& shape, Winograd tiles, int lanes) {
+int64_t ChooseTile(const ConvShape& shape, const Options& options) {
+  const int lanes = options.lanes;
   const bool only_two = shape.kernel == 5;
-  if (tiles == Winograd::kTile2) return 2;
-  if (tiles == Winograd::kTile4) return only_two ? 2 : 4;
+  if (options.tiles == Winograd::kTile2) return 2;
+  if (options.tiles == Winograd::kTile4) return only_two ? 2 : 4;
   const double two = WinogradCycles(shape, 2, lanes);
   const double four = only_two ? two : WinogradCycles(shape, 4, lanes);
   if (std::min(two, four) > kWorthwhile * DirectCycles(shape, lanes)) return 0;
-  if (IsBoundByWeights(shape, lanes) && two <= kWorthwhile * DirectCycles(shape, lanes)) return 2;
+  if (options.save_memory && IsBoundByWeights(shape, lanes) &&
+      two <= kWorthwhile * DirectCycles(shape, lanes)) {
+    return 2;
+  }
   return four < two || (four == two && !only_two) ? 4 : 2;
 }
 
@@ -124,11 +137,6 @@ StatusOr<Op*> Weights(RewriteSite& at, int64_t m, bool transposed) {
                      {{"tile", m}, {"transposed", transposed}});
 }
 
-struct Options {
-  Winograd tiles;
-  int lanes;
-};
-
 /// The convolution that `at` is, with `pads_low` before x, in Winograd's form.
 StatusOr<Op*> InTiles(RewriteSite& at, const std::vector<int64_t>& pads_low, bool transposed,
                       const Options& options) {
@@ -140,7 +148,7 @@ StatusOr<Op*> InTiles(RewriteSite& at, const std::vector<int64_t>& pads_low, boo
     return at.Refuse("stays direct: its channels do not fill vectors");
   }
   const ConvShape shape(conv, IsStatic(*conv.operand(1), at.context()));
-  const int64_t m = ChooseTile(shape, options.tiles, options.lanes);
+  const int64_t m = ChooseTile(shape, options);
   if (m == 0) return at.Refuse("stays direct: that is as fast, by the cost model");
   KILN_ASSIGN_OR_RETURN(Op* const u, Weights(at, m, transposed));
   at.Explain(StrCat(Describe(conv), " computed in Winograd tiles of ", m, "x", m));
@@ -167,10 +175,24 @@ StatusOr<Op*> TransposedConvolution(RewriteSite& at, const Options& options) {
   return InTiles(at, pads_low, /*transposed=*/true, options);
 }
 
-}  // namespace
+/// Whether tiles of 4x4 that mostly wait for their weights would add much to the model's.
+bool AddsMuch(const Module& module, int lanes, const PassContext& context) {
+  double all = 0, waited_for = 0;
+  for (const auto& [name, parameter] : module.parameters()) {
+    all += static_cast<double>(parameter.value.type().bytes());
+  }
+  for (const auto& function : module.functions()) {
+    for (const auto& op : function->ops()) {
+      if (op->Is("constant")) all += static_cast<double>(op->type().bytes());
+      if (!op->Is("conv") || !IsOfItsKind(*op)) continue;
+      const ConvShape shape(*op, IsStatic(*op->operand(1), context));
+      if (IsBoundByWeights(shape, lanes)) waited_for += WeightBytes(shape, 4);
+    }
+  }
+  return waited_for > kMuch * all;
+}
 
-Pass UseWinograd(Winograd tiles, int lanes) {
-  const Options options{tiles, lanes};
+Pass MakePass(const Options& options) {
   return MakeRewritePass(
       "use-winograd", "computes 3x3 convolutions in Winograd's form where that is faster",
       {{"winograd", "conv(x, w) = winograd_conv(x, winograd_weights(w))",
@@ -178,6 +200,16 @@ Pass UseWinograd(Winograd tiles, int lanes) {
        {"winograd-transposed",
         "conv_transpose(x, w) = winograd_conv(x, winograd_weights(w) {transposed})",
         [=](RewriteSite& at) { return TransposedConvolution(at, options); }}});
+}
+
+}  // namespace
+
+Pass UseWinograd(Winograd tiles, int lanes) {
+  Pass pass = MakePass({tiles, lanes, false});
+  pass.run = [=](Module& module, PassContext& context) {
+    return MakePass({tiles, lanes, AddsMuch(module, lanes, context)}).run(module, context);
+  };
+  return pass;
 }
 
 }  // namespace kiln
