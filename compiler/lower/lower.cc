@@ -158,7 +158,8 @@ class FunctionLowering {
     step.name = op.name();
     step.sources = op.sources();
     step.flops = built.flops;
-    if (const auto parameter = updates_.InPlace(op, built)) {
+    const loop::Kernel& kernel = shared_.program().kernels[static_cast<size_t>(step.kernel)];
+    if (const auto parameter = updates_.InPlace(op, built, kernel)) {
       places_.try_emplace(&op, shared_.ParameterRef(*parameter));
     }
     for (Op* const input : built.inputs) {

@@ -1,8 +1,8 @@
 #include "compiler/lower/parameter_updates.h"
 
-#include <algorithm>
 #include <limits>
 
+#include "compiler/lower/in_place.h"
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
 
@@ -11,30 +11,6 @@ namespace kiln {
 namespace {
 
 constexpr size_t kAtTheEnd = std::numeric_limits<size_t>::max();
-
-/// The one store of `stmt` when it is a nest of loops around one; nullptr otherwise.
-const loop::StmtNode* OnlyStore(const loop::Stmt& stmt) {
-  const loop::StmtNode* node = stmt.get();
-  while (node->kind == loop::StmtKind::kFor ||
-         (node->kind == loop::StmtKind::kBlock && node->body.size() == 1)) {
-    node = node->body[0].get();
-  }
-  return node->kind == loop::StmtKind::kStore ? node : nullptr;
-}
-
-/// Whether every element that `store` computes reads of `buffer` its own place only.
-bool ReadsOwnPlaceOnly(const loop::StmtNode& store, const loop::Buffer& buffer) {
-  if (buffer->shape != store.buffer->shape || buffer->element != store.buffer->element) {
-    return false;
-  }
-  bool own = true;
-  loop::Walk(store.value, [&](const loop::Expr& expr) {
-    if (expr->kind != loop::ExprKind::kLoad || expr->buffer != buffer) return;
-    own = own && std::equal(expr->args.begin(), expr->args.end(), store.indices.begin(),
-                            store.indices.end(), loop::Equal);
-  });
-  return own;
-}
 
 }  // namespace
 
@@ -67,7 +43,8 @@ ParameterUpdates::ParameterUpdates(const Graph& graph, const Locations& location
   }
 }
 
-const std::string* ParameterUpdates::InPlace(Op& op, const BuiltKernel& built) const {
+const std::string* ParameterUpdates::InPlace(Op& op, const BuiltKernel& built,
+                                             const loop::Kernel& kernel) const {
   const auto updates = updates_by_.find(&op);
   if (updates == updates_by_.end()) return nullptr;
   const size_t here = position_.at(&op);
@@ -75,12 +52,11 @@ const std::string* ParameterUpdates::InPlace(Op& op, const BuiltKernel& built) c
     const auto last = last_read_.find(parameter);
     if (last == last_read_.end() || last->second < here) return &parameter;
     if (last->second > here) continue;
-    const loop::StmtNode* const store = OnlyStore(built.kernel.body);
-    bool own = store != nullptr;
+    bool own = true;
     for (size_t i = 0; own && i < built.inputs.size(); ++i) {
       const Op* const root = ViewRoot(built.inputs[i]);
       if (!root->Is("parameter") || root->String("name") != parameter) continue;
-      own = ReadsOwnPlaceOnly(*store, built.kernel.inputs[i]);
+      own = MayWriteOver(kernel, i);
     }
     if (own) return &parameter;
   }

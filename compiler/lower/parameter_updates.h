@@ -27,9 +27,9 @@ class ParameterUpdates {
   /// Whether the function updates any parameter.
   bool Any() const { return !updated_.empty(); }
 
-  /// The parameter that `op`, whose kernel is `built`, can be computed in the place of; nullptr
-  /// when there is none.
-  const std::string* InPlace(Op& op, const BuiltKernel& built) const;
+  /// The parameter that `op`, whose kernel is `built`, `kernel` when scheduled, can be computed in
+  /// the place of; nullptr when there is none.
+  const std::string* InPlace(Op& op, const BuiltKernel& built, const loop::Kernel& kernel) const;
 
   /// An error when the value of `update` is itself the old value of another parameter that is
   /// updated: the order of the copies would matter.

@@ -27,20 +27,6 @@ double StepCost(int64_t rows, int64_t vectors) {
          kStepOverhead;
 }
 
-/// The cost of covering `row_extent` rows by `vector_extent` vectors with tiles and their edges.
-double CoverCost(int64_t row_extent, int64_t rows, int64_t vector_extent, int64_t vectors) {
-  double cost = 0;
-  for (const auto& [row_count, r] :
-       {std::pair(row_extent / rows, rows), std::pair(int64_t{1}, row_extent % rows)}) {
-    for (const auto& [vector_count, v] : {std::pair(vector_extent / vectors, vectors),
-                                          std::pair(int64_t{1}, vector_extent % vectors)}) {
-      if (r == 0 || v == 0) continue;
-      cost += static_cast<double>(row_count * vector_count) * StepCost(r, v);
-    }
-  }
-  return cost;
-}
-
 /// The loop whose iterations are a tile's rows: the innermost that `use` accepts, so that rows lie
 /// close together, unless it is too short for a tile and another is longer.
 template <typename Predicate>
@@ -112,6 +98,19 @@ bool WritesRowByRow(const Nest& nest, const Contraction& contraction, const Expr
 
 }  // namespace
 
+double CoverCost(int64_t row_extent, int64_t vector_extent, const TileShape& shape) {
+  double cost = 0;
+  for (const auto& [row_count, r] : {std::pair(row_extent / shape.rows, shape.rows),
+                                     std::pair(int64_t{1}, row_extent % shape.rows)}) {
+    for (const auto& [vector_count, v] : {std::pair(vector_extent / shape.vectors, shape.vectors),
+                                          std::pair(int64_t{1}, vector_extent % shape.vectors)}) {
+      if (r == 0 || v == 0) continue;
+      cost += static_cast<double>(row_count * vector_count) * StepCost(r, v);
+    }
+  }
+  return cost;
+}
+
 int64_t Contraction::vectors() const {
   if (second == nullptr) return 1;
   return second == vector ? (vector->extent + lanes - 1) / lanes : second->extent;
@@ -160,7 +159,8 @@ std::vector<TileShape> RankTileShapes(const Contraction& contraction, const Targ
       const bool smallest = rows == 1 && vectors == 1;
       if (rows == 1 && vectors > streams) continue;
       if (!smallest && rows * vectors + vectors + 1 > target.vector_registers - 1) break;
-      ranked.push_back({CoverCost(row_extent, rows, vector_extent, vectors), {rows, vectors}});
+      const TileShape shape{rows, vectors};
+      ranked.push_back({CoverCost(row_extent, vector_extent, shape), shape});
     }
   }
   std::ranges::stable_sort(ranked, {}, [](const auto& entry) { return entry.first; });

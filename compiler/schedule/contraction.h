@@ -43,6 +43,10 @@ std::vector<TileShape> RankTileShapes(const Contraction& contraction, const Targ
 
 Tile ContractionTile(const Contraction& contraction, const TileShape& shape);
 
+/// What covering `row_extent` rows by `vector_extent` vectors with tiles and their edges costs by
+/// that equation, for each step of the sum.
+double CoverCost(int64_t row_extent, int64_t vector_extent, const TileShape& shape);
+
 /// `nest` with the loops around the tiles in the order that reads least from far memory: a panel of
 /// `along` stays in the L2 cache while rows of `across`, as many as the L3 cache keeps, pass by.
 /// The other way round where the result is what takes the time: an outer product of few steps.

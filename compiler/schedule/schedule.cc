@@ -4,7 +4,9 @@
 #include <unordered_map>
 
 #include "compiler/schedule/access.h"
+#include "compiler/schedule/dot_product.h"
 #include "compiler/schedule/nest.h"
+#include "compiler/schedule/split_sum.h"
 #include "compiler/schedule/tile.h"
 #include "ir/loop/affine.h"
 
@@ -119,8 +121,27 @@ std::vector<Nest> FreeNests(const Stmt& section) {
 std::vector<Stmt> ScheduleNest(const Nest& nest, const Target& target, const TileShape* shape,
                                bool parallel) {
   const auto contraction = MatchContraction(nest, target);
-  if (!contraction) return EmitTiled(nest, ChooseTile(nest, target), parallel);
-  const TileShape best = shape != nullptr ? *shape : RankTileShapes(*contraction, target)[0];
+  if (!contraction) {
+    if (const auto product = MatchDotProduct(nest, target)) {
+      return EmitTiled(product->nest, product->tile, parallel);
+    }
+    return EmitTiled(nest, ChooseTile(nest, target), parallel);
+  }
+  const auto shape_of = [&](const Contraction& matched) {
+    return shape != nullptr ? *shape : RankTileShapes(matched, target)[0];
+  };
+  if (const auto split = SplitSum(nest, *contraction, target)) {
+    std::vector<Stmt> sections;
+    Tile tile = ContractionTile(split->contraction, shape_of(split->contraction));
+    tile.free_loops = 1;
+    for (const Nest& part : split->nests) {
+      for (Stmt& stmt : EmitTiled(part, tile, parallel)) {
+        sections.push_back(std::move(stmt));
+      }
+    }
+    return sections;
+  }
+  const TileShape best = shape_of(*contraction);
   return EmitTiled(OrderLoops(nest, *contraction, target), ContractionTile(*contraction, best),
                    parallel);
 }

@@ -213,7 +213,7 @@ class TiledEmitter {
     if (!parallel_) return 0;
     int64_t pieces = 1;
     size_t count = 0;
-    while (count < levels_.size() && pieces < 64) {
+    while (count < std::min(levels_.size(), tile_.free_loops) && pieces < 64) {
       const std::vector<Part> parts = PartsOf(levels_[count]);
       // An edge becomes a section of its own, which reads again what the whole tiles have read.
       if (pieces >= 16 && parts.size() > 1) break;

@@ -2,6 +2,7 @@
 // nest with its edges.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include "compiler/schedule/nest.h"
@@ -20,6 +21,8 @@ struct TileLoop {
 struct Tile {
   std::vector<TileLoop> loops;
   int64_t lanes = 1;
+  /// No more than so many of the nest's first loops run in parallel: the others have an order.
+  size_t free_loops = std::numeric_limits<size_t>::max();
 };
 
 /// The longest loop, the innermost of equals, that `use` accepts; null when it accepts none.

@@ -7,10 +7,12 @@
 //   matmul(a, b)           =  matmul(a, b'), b' in panels of B columns
 //
 // B is the number of f32 lanes of the target. Output channels that fill no whole blocks lie
-// innermost as they are. Constants and frozen parameters are moved at once, others by a relayout.
+// innermost as they are. Constants and frozen parameters are moved at once, those of convolutions
+// that are computed or trained by a relayout.
 //
 // Kept: what is not f32, a convolution whose lanes run along the image, a matmul whose operand is
-// computed or narrower than a vector.
+// narrower than a vector, or computed or trained: moving it would take longer than reading it as it
+// lies.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -89,8 +91,7 @@ class WeightPacker {
 
   Layout ForMatmul(const Op& op, size_t slot) const {
     const Op& weights = *op.operand(slot);
-    const bool constant = weights.Is("constant") || weights.Is("parameter");
-    if (!constant || weights.type().rank() != 2) return {};
+    if (!IsStatic(weights, context_) || weights.type().rank() != 2) return {};
     const int columns = CoreOf(op).Bool("transpose_b") ? 0 : 1;
     if (weights.shape()[columns] < lanes_) return {};
     return {.order = {columns, 1 - columns}, .blocks = {{columns, lanes_}}};

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "ir/loop/interpret.h"
 
@@ -105,6 +106,52 @@ TEST(ScheduleTest, OuterProductIsWrittenRowByRow) {
     EXPECT_THAT(loop::ToString(Schedule(other, Avx512())),
                 testing::Not(testing::ContainsRegex("i0 % [0-9]+. [*] 32")));
   }
+}
+
+TEST(ScheduleTest, SumOverRowsPagesApartIsCutIntoBlocks) {
+  // Rows of 2048, 8 KB, of a matrix that is larger than the L2 cache: 33 steps, 3 times 32 and 32
+  // again, in 8 chunks of 256 columns.
+  const Kernel kernel = Matmul(3, 161, 2048, 0);
+  ExpectSameResults(kernel);
+  const std::string text = loop::ToString(Schedule(kernel, Avx512()));
+  EXPECT_THAT(text, testing::ContainsRegex("sum<i[0-9]+:33>"));
+  EXPECT_THAT(text, testing::ContainsRegex("for i[0-9]+:3 "));
+  EXPECT_THAT(text, testing::ContainsRegex("parallel i[0-9]+:8 "));
+  // Rows of less than a page, few steps, columns that fill no vectors, a result that is as large.
+  for (const Kernel& other : {Matmul(3, 300, 1000, 0), Matmul(3, 100, 2704, 0),
+                              Matmul(3, 161, 2051, 0), Matmul(64, 161, 2048, 0)}) {
+    const Kernel whole = Schedule(other, Avx512());
+    EXPECT_THAT(loop::ToString(whole), testing::Not(testing::HasSubstr("out0[i")));
+    EXPECT_THAT(loop::ToString(whole), testing::Not(testing::ContainsRegex("sum<i[0-9]+:3[23]>")));
+  }
+}
+
+TEST(ScheduleTest, TransposedMatmulIsTiledAsDotProducts) {
+  // c[i, j] = sum of a[i, r] * b[j, r]
+  const auto transposed = [](int64_t m, int64_t k, int64_t n) {
+    Kernel kernel;
+    const Buffer a = loop::MakeBuffer("a", ElementType::kF32, {m, k});
+    const Buffer b = loop::MakeBuffer("b", ElementType::kF32, {n, k});
+    const Buffer c = loop::MakeBuffer("c", ElementType::kF32, {m, n});
+    const Var i = loop::MakeVar("i", m), j = loop::MakeVar("j", n), r = loop::MakeVar("r", k);
+    kernel.inputs = {a, b};
+    kernel.outputs = {c};
+    kernel.body = loop::For(
+        i, loop::For(j, loop::Store(c, {i, j},
+                                    loop::Reduce(loop::ReduceOp::kSum, {r},
+                                                 loop::Load(a, {i, r}) * loop::Load(b, {j, r})))));
+    return kernel;
+  };
+  for (const auto& [m, k, n] :
+       {std::tuple(12, 64, 40), std::tuple(5, 37, 3), std::tuple(1, 33, 9), std::tuple(9, 16, 1)}) {
+    ExpectSameResults(transposed(m, k, n));
+  }
+  const std::string text = loop::ToString(Schedule(transposed(12, 64, 40), Avx512()));
+  EXPECT_THAT(text, testing::ContainsRegex("unroll i[0-9]+:[0-9]+ .\n *unroll i[0-9]+:[0-9]+ "));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("vector")));
+  // A sum of fewer steps than lanes.
+  EXPECT_THAT(loop::ToString(Schedule(transposed(12, 15, 40), Avx512())),
+              testing::Not(testing::HasSubstr("unroll i2:4")));
 }
 
 TEST(ScheduleTest, ElementwiseCollapsesToOneLoop) {
