@@ -28,6 +28,7 @@ const OpTable& Table() {
         MatmulOps,
         ConvOps,
         WinogradOps,
+        WinogradGradientOps,
         ConvGradientOps,
         PoolOps,
         UnpoolOps,

@@ -24,9 +24,10 @@ std::vector<OpDef> TopKOps();               // top_k_values, top_k_indices
 std::vector<OpDef> MatmulOps();             // matmul
 std::vector<OpDef> ConvOps();               // conv, conv_transpose
 std::vector<OpDef> WinogradOps();           // winograd_conv
+std::vector<OpDef> WinogradGradientOps();   // winograd_weight_gradient
 std::vector<OpDef> ConvGradientOps();       // conv_weight_gradient
 std::vector<OpDef> PoolOps();               // max_pool, max_pool_indices, avg_pool, lp_pool
-std::vector<OpDef> UnpoolOps();             // sum_unpool, max_pool_taps, max_unpool
+std::vector<OpDef> UnpoolOps();             // sum_unpool, fold, max_pool_taps, max_unpool
 std::vector<OpDef> SoftmaxOps();            // softmax, log_softmax
 std::vector<OpDef> NormalizationOps();      // lrn, batch_norm, layer_norm, standardize, ...
 std::vector<OpDef> RandomOps();             // random_uniform, dropout

@@ -1,8 +1,10 @@
 // The arithmetic of Winograd's form (winograd.h) on one line of a tile, for numbers and expressions
-// alike, and the geometry of its tiles. Shared by the reference evaluation and the stages.
+// alike, its adjoint, and the geometry of its tiles. Shared by the reference evaluation and the
+// stages.
 #pragma once
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "ir/graph/graph.h"
@@ -76,7 +78,38 @@ std::array<T, kMaxSpan> TransformWeights(int64_t span, int64_t r,
           Times(scale_b, even(kB2) - odd(kB)), last};
 }
 
-/// The geometry of an op that `infer` has accepted.
+/// A y, one column of it: the adjoint of TransformOutput.
+template <typename T>
+std::array<T, kMaxSpan> SpreadOutput(int64_t span, int64_t m, const std::array<T, kMaxTile>& y) {
+  if (span == 4) return {y[0], y[0] + y[1], y[0] - y[1], Times(-1, y[1])};
+  if (m == 2) {
+    const T a = Times(kA, y[1]), b = Times(kB, y[1]);
+    return {y[0], y[0] + a, y[0] - a, y[0] + b, y[0] - b, y[1]};
+  }
+  const auto at = [&](double point) {
+    const double square = point * point;
+    return std::pair(y[0] + Times(square, y[2]), Times(point, y[1]) + Times(square * point, y[3]));
+  };
+  const auto [even_a, odd_a] = at(kA);
+  const auto [even_b, odd_b] = at(kB);
+  return {y[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, y[3]};
+}
+
+/// G^T u, one column of it, for a kernel of 3 elements: the adjoint of TransformWeights.
+template <typename T>
+std::array<T, kMaxKernel> GatherWeights(int64_t span, const std::array<T, kMaxSpan>& u) {
+  if (span == 4) {
+    const T half = Times(0.5, u[1] + u[2]);
+    return {u[0] + half, Times(0.5, u[1] - u[2]), half + u[3]};
+  }
+  const double scale_a = 1 / (2 * kA2 * (kA2 - kB2)), scale_b = 1 / (2 * kB2 * (kB2 - kA2));
+  const T even_a = Times(scale_a, u[1] + u[2]), odd_a = Times(scale_a * kA, u[1] - u[2]);
+  const T even_b = Times(scale_b, u[3] + u[4]), odd_b = Times(scale_b * kB, u[3] - u[4]);
+  return {Times(1 / (kA2 * kB2), u[0]) + even_a + even_b, odd_a + odd_b,
+          Times(kA2, even_a) + Times(kB2, even_b) + u[5]};
+}
+
+/// The geometry of a winograd_conv that `infer` has accepted.
 struct Tiling {
   explicit Tiling(const Op& op)
       : span(op.operand(1)->shape()[0]),

@@ -10,11 +10,12 @@
 // by element in that shape and for the epilogue alone, joins it and is never stored, unless it is
 // the epilogue of another contraction:
 //
-//   rate * conv_weight_gradient(x, dy) + 0.9 * v = fusion(x, dy, rate, v)
+//   rate * matmul(dy, x) + 0.9 * v = fusion(dy, x, rate, v)
 //
 // Refused: a result that something else reads too (the epilogue would be computed twice, or the
 // plain result stored beside it), a wider result (each product would be computed many times over),
-// and an operand that itself waits for the contraction.
+// and an operand that itself waits for the contraction. A weight gradient of several places in a
+// kernel has no epilogue: it lies otherwise than the weights and what else it would meet there.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -22,6 +23,7 @@
 #include "ir/graph/op_def.h"
 #include "passes/graph/fusion.h"
 #include "passes/graph/graph_passes.h"
+#include "passes/layout/layout_classes.h"
 
 namespace kiln {
 
@@ -145,6 +147,11 @@ std::vector<Op*> ClosedEpilogue(Op* contraction, const OpOrder& order) {
   return {contraction};
 }
 
+// Whether the kernels of the weights that `op` is the gradient of have several places.
+bool IsSpatialWeightGradient(const Op& op) {
+  return IsWeightGradient(op) && op.type().count() > op.shape()[0] * op.shape()[1];
+}
+
 // Says why the epilogue ends at `exit` although elementwise ops follow.
 void RemarkOnEnd(const Op& contraction, const Op& exit, PassContext& context) {
   for (const Op* const next : exit.users()) {
@@ -166,7 +173,10 @@ StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
   bool changed = false;
   for (size_t i = 0; i < order.ops.size(); ++i) {
     Op* const op = order.ops[i];
-    if (op == nullptr || !op->HasTrait(kContraction) || !context.Allow(kName, *op)) continue;
+    if (op == nullptr || !op->HasTrait(kContraction) || IsSpatialWeightGradient(*op) ||
+        !context.Allow(kName, *op)) {
+      continue;
+    }
     const std::vector<Op*> epilogue = ClosedEpilogue(op, order);
     RemarkOnEnd(*op, *epilogue.back(), context);
     if (epilogue.size() == 1) continue;

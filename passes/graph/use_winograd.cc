@@ -4,12 +4,15 @@
 //   conv_transpose(x, w) {pads} =
 //       winograd_conv(x, winograd_weights(w) {transposed}) {extents, pads_low = r - 1 - pads_low}
 //
+//   conv_weight_gradient(x, dy) {pads} = winograd_weight_gradient(x, dy) {pads_low}
+//
 // At the high end as much padding is read as whole tiles of m x m results need. The weights are
 // transformed now when they are known, and otherwise in each call: those of a training step.
 //
 // Left alone: other kernels, strides and dilations, padding as wide as the kernel, groups whose
 // channels do not fill vectors (the transforms would cost more than the products that they save),
-// and, under `auto`, what the cost model finds no faster.
+// gradients whose transformed tiles would take much memory, and, under `auto`, what the cost model
+// finds no faster.
 #include <algorithm>
 
 #include "ir/graph/op_def.h"
@@ -29,6 +32,8 @@ constexpr double kWeightBytesPerCycle = 6;
 constexpr double kTransformCycles = 4.5;
 // Cycles to transform one vector of weights in the call: nine strided reads for 36 results.
 constexpr double kWeightCycles = 20;
+// Bytes of transformed tiles that a gradient may take: they lie beside what training keeps anyway.
+constexpr double kMostTileBytes = 64 << 20;
 // A gain below this is not worth the larger weights.
 constexpr double kWorthwhile = 0.9;
 // Bytes of weights that no cache keeps from call to call. Where tiles of 4x4 have so many, and few
@@ -41,7 +46,8 @@ constexpr double kFewProducts = 2;  // cycles, by those to load the weights
 constexpr double kMuch = 0.5;
 
 struct ConvShape {
-  explicit ConvShape(const Op& conv, bool weights_known)
+  ConvShape() = default;
+  ConvShape(const Op& conv, bool weights_known)
       : images(static_cast<double>(conv.shape()[0])),
         inputs(static_cast<double>(conv.operand(0)->shape()[1])),
         outputs(static_cast<double>(conv.shape()[1])),
@@ -50,10 +56,10 @@ struct ConvShape {
         kernel(conv.operand(1)->shape()[2]),
         height(conv.shape()[2]),
         width(conv.shape()[3]) {}
-  double images, inputs, outputs;
-  double weights;  ///< pairs of channels that meet
-  bool weights_known;
-  int64_t kernel, height, width;
+  double images = 0, inputs = 0, outputs = 0;
+  double weights = 0;  ///< pairs of channels that meet
+  bool weights_known = false;
+  int64_t kernel = 0, height = 0, width = 0;
 };
 
 double DirectCycles(const ConvShape& s, int lanes) {
@@ -69,6 +75,12 @@ double WeightBytes(const ConvShape& s, int64_t m) {
 
 double Tiles(const ConvShape& s, int64_t m) {
   return s.images * static_cast<double>(((s.height + m - 1) / m) * ((s.width + m - 1) / m));
+}
+
+/// Of the transformed tiles on both sides of the products.
+double TileBytes(const ConvShape& s, int64_t m) {
+  const int64_t span = WinogradSpan(m, s.kernel);
+  return 4 * static_cast<double>(span * span) * Tiles(s, m) * (s.inputs + s.outputs);
 }
 
 /// Whether tiles of 4x4 would mostly wait for their weights.
@@ -164,6 +176,44 @@ StatusOr<Op*> Convolution(RewriteSite& at, const Options& options) {
   return InTiles(at, conv.Ints("pads_low"), /*transposed=*/false, options);
 }
 
+/// The shape of the convolution whose weight gradient `op` is.
+ConvShape ShapeOfGradient(const Op& op) {
+  ConvShape shape;
+  const Op &x = *op.operand(0), &dy = *op.operand(1);
+  shape.images = static_cast<double>(x.shape()[0]);
+  shape.inputs = static_cast<double>(x.shape()[1]);
+  shape.outputs = static_cast<double>(dy.shape()[1]);
+  shape.weights = shape.inputs * shape.outputs;
+  shape.kernel = op.shape()[2];
+  shape.height = dy.shape()[2];
+  shape.width = dy.shape()[3];
+  return shape;
+}
+
+StatusOr<Op*> WeightGradient(RewriteSite& at, const Options& options) {
+  const Op& op = at.op();
+  if (options.tiles == Winograd::kOff || !op.Is("conv_weight_gradient") ||
+      op.element() != ElementType::kF32 || op.type().rank() != 4 || op.Int("groups") != 1 ||
+      !AllAre(op.Ints("kernel"), 3) || !AllAre(op.Ints("strides"), 1) ||
+      !AllAre(op.Ints("dilations"), 1) || !AllBelow(op.Ints("pads_low"), 3) ||
+      !AllBelow(op.Ints("pads_high"), 3)) {
+    return kNoMatch;
+  }
+  const Shape &x = op.operand(0)->shape(), &dy = op.operand(1)->shape();
+  if (x[1] % options.lanes != 0 || dy[1] % options.lanes != 0) {
+    return at.Refuse("stays direct: its channels do not fill vectors");
+  }
+  const ConvShape shape = ShapeOfGradient(op);
+  const int64_t m = ChooseTile(shape, options.tiles, options.lanes);
+  if (m == 0) return at.Refuse("stays direct: that is as fast, by the cost model");
+  if (TileBytes(shape, m) > kMostTileBytes) {
+    return at.Refuse("stays direct: its transformed tiles would take too much memory");
+  }
+  at.Explain(StrCat(Describe(op), " computed in Winograd tiles of ", m, "x", m));
+  return at.b().Make("winograd_weight_gradient", {at.operand(0), at.operand(1)},
+                     {{"pads_low", op.Ints("pads_low")}, {"tile", m}});
+}
+
 StatusOr<Op*> TransposedConvolution(RewriteSite& at, const Options& options) {
   const Op& conv = at.op();
   if (!conv.Is("conv_transpose") || !IsOfItsKind(conv) || conv.Int("groups") != 1) return kNoMatch;
@@ -199,7 +249,9 @@ Pass MakePass(const Options& options) {
         [=](RewriteSite& at) { return Convolution(at, options); }},
        {"winograd-transposed",
         "conv_transpose(x, w) = winograd_conv(x, winograd_weights(w) {transposed})",
-        [=](RewriteSite& at) { return TransposedConvolution(at, options); }}});
+        [=](RewriteSite& at) { return TransposedConvolution(at, options); }},
+       {"winograd-weight-gradient", "conv_weight_gradient(x, dy) = winograd_weight_gradient(x, dy)",
+        [=](RewriteSite& at) { return WeightGradient(at, options); }}});
 }
 
 }  // namespace

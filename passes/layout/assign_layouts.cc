@@ -5,6 +5,7 @@
 //   y = transpose(x)       =  y' = x'               the same bytes, dimensions renamed
 //   conv(x, w) {pads}      =  conv(x', w) {pads}    x' with zeros around it: every tap can be read
 //   conv_weight_gradient(x', dy') = w'              vectors of dy's channels: as weights are packed
+//                                                   (of x's where w' is row-major then)
 //   other(y')              =  other(relayout(y'))   for what reads plain memory (reshapes, nests)
 //
 // Logical shapes stay as they are. Zeros around a value are written by the op that computes it;
@@ -165,16 +166,21 @@ class LayoutAssigner {
     return std::nullopt;
   }
 
-  /// Vectors of a gradient of weights run along the channels of dy, when those are neighbours.
+  /// Vectors of a gradient of weights run along the channels of dy, when those are neighbours; of
+  /// 1x1 weights, which lie so anyway, along those of x.
   Layout WeightGradientLayout(const Op& op) const {
-    const Op* dy = CoreOf(op).operand(1);
-    for (size_t i = 0; op.body() != nullptr && i < op.operands().size(); ++i) {
-      if (op.body()->inputs()[i] == dy) dy = op.operand(i);
-    }
-    const Layout there = Unpadded(dy->type().layout);
-    const bool blocked = !there.blocks.empty() && there.blocks[0].dim == 1;
-    const bool last = !there.order.empty() && there.order.back() == 1;
-    if ((!blocked && !last) || op.element() != ElementType::kF32) return {};
+    const auto lies_in_vectors = [&](const Op* factor) {
+      for (size_t i = 0; op.body() != nullptr && i < op.operands().size(); ++i) {
+        if (op.body()->inputs()[i] == factor) factor = op.operand(i);
+      }
+      const Layout there = Unpadded(factor->type().layout);
+      return (!there.blocks.empty() && there.blocks[0].dim == 1) ||
+             (!there.order.empty() && there.order.back() == 1);
+    };
+    const Op& core = CoreOf(op);
+    if (!lies_in_vectors(core.operand(1)) || op.element() != ElementType::kF32) return {};
+    const bool spatial = op.type().count() > op.shape()[0] * op.shape()[1];
+    if (!spatial && op.shape()[1] % lanes_ == 0 && lies_in_vectors(core.operand(0))) return {};
     if (op.shape()[0] % lanes_ == 0) return {.order = {}, .blocks = {{0, lanes_}}};
     Layout layout;
     for (int d = 1; d < op.type().rank(); ++d) layout.order.push_back(d);

@@ -17,8 +17,8 @@ constexpr double kPlainPenalty = 1.2;
 
 bool IsWindowOp(const Op& op) {
   static const auto* const kinds = new std::set<std::string, std::less<>>{
-      "max_pool", "avg_pool",   "lp_pool",    "pad",           "lrn",       "resize",    "slice",
-      "concat",   "sum_unpool", "max_unpool", "max_pool_taps", "transpose", "window_sum"};
+      "max_pool", "avg_pool",   "lp_pool",    "pad",           "lrn",       "resize",     "slice",
+      "concat",   "sum_unpool", "max_unpool", "max_pool_taps", "transpose", "window_sum", "fold"};
   return kinds->contains(op.kind());
 }
 
@@ -186,7 +186,10 @@ bool IsConvolution(const Op& op) {
          !IsWeightGradient(op);
 }
 
-bool IsWeightGradient(const Op& op) { return CoreOf(op).Is("conv_weight_gradient"); }
+bool IsWeightGradient(const Op& op) {
+  const Op& core = CoreOf(op);
+  return core.Is("conv_weight_gradient") || core.Is("winograd_weight_gradient");
+}
 
 int OutputChannelDim(const Op& conv) {
   if (conv.Is("winograd_conv")) return 3;

@@ -8,6 +8,7 @@
 #include "compiler/compile.h"
 #include "ir/eval/interpreter.h"
 #include "ir/graph/builder.h"
+#include "ir/graph/parser.h"
 #include "tests/compiler/compiled_run.h"
 #include "tests/support/arrays.h"
 
@@ -42,28 +43,27 @@ std::unique_ptr<Module> MakeModule(const Convolution& c) {
 
 class WinogradAccuracyTest : public testing::TestWithParam<Convolution> {};
 
-TEST_P(WinogradAccuracyTest, ErrorIsBounded) {
-  const auto module = MakeModule(GetParam());
-  const Graph& graph = *module->FindFunction("forward");
+/// The largest error of the compiled `module`, as a share of the results' root mean square; fails
+/// unless one op of it becomes `kind`.
+double ErrorOf(const Module& module, Winograd tiles, std::string_view kind) {
+  const Graph& graph = *module.FindFunction("forward");
   const std::vector<Array> inputs = RandomInputs(graph, 5);
   const auto expected = Interpret(graph, inputs);
-  ASSERT_TRUE(expected.ok()) << expected.status();
+  EXPECT_TRUE(expected.ok()) << expected.status();
   const auto target = HostTarget();
-  ASSERT_TRUE(target.ok()) << target.status();
-  const CompileOptions options{.target = *target, .winograd = GetParam().tiles};
+  EXPECT_TRUE(target.ok()) << target.status();
+  const CompileOptions options{.target = *target, .winograd = tiles};
 
-  const auto optimized = module->Clone();
-  ASSERT_TRUE(Optimize(*optimized, options).ok());
+  const auto optimized = module.Clone();
+  EXPECT_TRUE(Optimize(*optimized, options).ok());
   int winograd = 0;
-  for (const auto& op : optimized->FindFunction("forward")->ops()) {
-    winograd += op->Is("winograd_conv");
-  }
+  for (const auto& op : optimized->FindFunction("forward")->ops()) winograd += op->Is(kind);
   EXPECT_EQ(winograd, 1);
 
-  const auto executable = CompileForHost(module->Clone(), options);
-  ASSERT_TRUE(executable.ok()) << executable.status();
+  const auto executable = CompileForHost(module.Clone(), options);
+  EXPECT_TRUE(executable.ok()) << executable.status();
   const auto actual = testing_support::RunCompiled(**executable, "forward", inputs);
-  ASSERT_TRUE(actual.ok()) << actual.status();
+  EXPECT_TRUE(actual.ok()) << actual.status();
   double worst = 0, squares = 0;
   const auto count = static_cast<size_t>((*expected)[0].count());
   for (size_t i = 0; i < count; ++i) {
@@ -71,10 +71,30 @@ TEST_P(WinogradAccuracyTest, ErrorIsBounded) {
     worst = std::max(worst, std::abs((*actual)[0].floats[i] - e));
     squares += e * e;
   }
-  const double error = worst / std::sqrt(squares / static_cast<double>(count));
+  return worst / std::sqrt(squares / static_cast<double>(count));
+}
+
+TEST_P(WinogradAccuracyTest, ErrorIsBounded) {
+  const double error = ErrorOf(*MakeModule(GetParam()), GetParam().tiles, "winograd_conv");
   RecordProperty("error", std::to_string(error));
   EXPECT_LE(error, 2e-5);
   EXPECT_GT(error, 0);
+}
+
+TEST(WinogradGradientTest, ErrorIsBounded) {
+  for (const Winograd tiles : {Winograd::kTile2, Winograd::kTile4}) {
+    const auto module = ParseModule(R"(module "m" {
+      func @forward(%x: f32[2,32,28,28], %dy: f32[2,32,28,28]) -> ("dw": %dw) {
+        %dw = conv_weight_gradient(%x, %dy) {strides=[1,1], dilations=[1,1], pads_low=[1,1],
+            pads_high=[1,1], kernel=[3,3]} : f32[32,32,3,3]
+      }
+    })");
+    ASSERT_TRUE(module.ok()) << module.status();
+    const double error = ErrorOf(**module, tiles, "winograd_weight_gradient");
+    RecordProperty("error", std::to_string(error));
+    EXPECT_LE(error, 2e-5);
+    EXPECT_GT(error, 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, WinogradAccuracyTest,

@@ -1,0 +1,310 @@
+// The gradient of a 3x3 convolution with respect to its weights in Winograd's form: the adjoint of
+// winograd_conv (winograd.h) in its weights.
+//
+//   dw = G^T [ sum over tiles of (B^T x B) * (A dy A^T) ] G
+#include <algorithm>
+#include <numeric>
+
+#include "ir/ops/op_table.h"
+#include "ir/ops/shape_util.h"
+#include "ir/ops/window.h"
+#include "ir/ops/winograd.h"
+#include "ir/ops/winograd_tiles.h"
+
+namespace kiln {
+
+using loop::Expr;
+using loop::Stmt;
+using loop::Var;
+using winograd::GatherWeights;
+using winograd::kMaxSpan;
+using winograd::kMaxTile;
+using winograd::SpreadOutput;
+using winograd::TransformInput;
+
+namespace {
+
+constexpr int64_t kKernel = 3;
+
+/// The geometry of an op that `infer` has accepted.
+struct GradientTiling {
+  explicit GradientTiling(const Op& op)
+      : m(op.Int("tile")),
+        span(WinogradSpan(m, kKernel)),
+        images(op.operand(0)->shape()[0]),
+        inputs(op.operand(0)->shape()[1]),
+        outputs(op.operand(1)->shape()[1]),
+        height(op.operand(1)->shape()[2]),
+        width(op.operand(1)->shape()[3]),
+        rows((height + m - 1) / m),
+        columns((width + m - 1) / m),
+        pads_low(op.Ints("pads_low")) {}
+
+  int64_t tiles() const { return images * rows * columns; }
+
+  int64_t m, span;
+  int64_t images, inputs, outputs, height, width;  ///< the last two are dy's
+  int64_t rows, columns;                           ///< tiles of an image
+  std::vector<int64_t> pads_low;
+};
+
+/// The zeros around x that its tiles reach into.
+std::vector<Layout::Padding> ZerosAroundTiles(const Op& op) {
+  const GradientTiling t(op);
+  const int64_t needed[] = {t.rows * t.m + t.span - t.m, t.columns * t.m + t.span - t.m};
+  std::vector<Layout::Padding> padding;
+  for (int d = 0; d < 2; ++d) {
+    const int64_t high = needed[d] - t.pads_low[d] - op.operand(0)->shape()[d + 2];
+    padding.push_back({d + 2, t.pads_low[d], std::max<int64_t>(high, 0)});
+  }
+  return padding;
+}
+
+StatusOr<TensorType> InferGradient(const Op& op) {
+  const TensorType &x = op.operand(0)->type(), &dy = op.operand(1)->type();
+  if (x.element != ElementType::kF32 || dy.element != ElementType::kF32) {
+    return OpError(op, "operands must be f32");
+  }
+  if (x.rank() != 4 || dy.rank() != 4 || x.shape[0] != dy.shape[0]) {
+    return OpError(op, "operands must have rank 4 and the same batch");
+  }
+  if (x.shape[1] == 0 || dy.shape[1] == 0) return OpError(op, "there must be channels");
+  if (op.Int("tile") != 2 && op.Int("tile") != 4) return OpError(op, "tile must be 2 or 4");
+  const std::vector<int64_t>& pads_low = op.Ints("pads_low");
+  KILN_RETURN_IF_ERROR(CheckLength(op, "pads_low", pads_low.size(), 2));
+  for (size_t d = 0; d < 2; ++d) {
+    KILN_RETURN_IF_ERROR(CheckRange(op, "pads_low", pads_low[d], 0, kKernel - 1));
+    KILN_RETURN_IF_ERROR(
+        CheckRange(op, "an extent of dy", dy.shape[d + 2], 1, x.shape[d + 2] + pads_low[d]));
+  }
+  Shape shape = {dy.shape[1], x.shape[1], kKernel, kKernel};
+  KILN_RETURN_IF_ERROR(CheckShape(op, x.element, shape));
+  return TensorType{ElementType::kF32, std::move(shape)};
+}
+
+/// Without tiles, so that they are checked.
+Status EvaluateGradient(const Op& op, std::span<const Array* const> in, Array& result) {
+  const GradientTiling t(op);
+  const Array &x = *in[0], &dy = *in[1];
+  for (Index w(op.shape()); w.valid(); w.Next()) {
+    for (Index p({t.images, t.height, t.width}); p.valid(); p.Next()) {
+      const int64_t row = p[1] + w[2] - t.pads_low[0], column = p[2] + w[3] - t.pads_low[1];
+      if (row < 0 || row >= x.shape[2] || column < 0 || column >= x.shape[3]) continue;
+      result.floats[w.linear()] += x.floats[Offset(x.shape, {p[0], w[1], row, column})] *
+                                   dy.floats[Offset(dy.shape, {p[0], w[0], p[1], p[2]})];
+    }
+  }
+  return OkStatus();
+}
+
+/// The stages: V = B^T x B and M = A dy A^T for all tiles, dU = V^T M for every place in a tile,
+/// dw = G^T dU G.
+///
+/// V and M lie as [place][channel block][tile][channel in block]: each place is a product of a
+/// C-by-tiles and a tiles-by-O matrix, both read in whole runs of blocks. A few rows of padding
+/// keep the places of one tile apart in the cache's sets.
+class GradientStages {
+ public:
+  GradientStages(const Op& op, const StageContext& context)
+      : t_(op),
+        x_(op.operand(0)->type()),
+        zeros_(ZerosAroundTiles(op)),
+        context_(context),
+        in_block_(context.ChannelBlock(0)),
+        out_block_(context.ChannelBlock(1)),
+        v_(Scratch("v", t_.inputs, in_block_)),
+        m_(Scratch("m", t_.outputs, out_block_)),
+        du_(loop::MakeBuffer("du", ElementType::kF32,
+                             {t_.span * t_.span, t_.outputs / out_block_, t_.inputs, out_block_})) {
+  }
+
+  Stages Build() const {
+    Stages stages;
+    stages.scratch = {v_, m_, du_};
+    stages.body =
+        loop::Block({TransformImages(), TransformGradients(), Multiply(), TransformProducts()});
+    stages.flops = 2.0 * static_cast<double>(t_.images * t_.outputs * t_.height * t_.width) *
+                   static_cast<double>(t_.inputs * kKernel * kKernel);
+    return stages;
+  }
+
+ private:
+  using Line = std::array<Expr, kMaxSpan>;
+
+  loop::Buffer Scratch(const char* name, int64_t channels, int64_t block) const {
+    const int64_t rows = channels / block * t_.tiles();
+    return loop::MakeBuffer(name, ElementType::kF32,
+                            {t_.span * t_.span, rows + 1 - rows % 2, block});
+  }
+
+  Expr Place(int64_t i, int64_t j) const { return i * t_.span + j; }
+
+  template <typename Store>
+  static Stmt ForEachLane(int64_t block, const Store& store) {
+    const Var lane = loop::MakeVar("lane", block);
+    return loop::For(lane, store(Expr(lane)));
+  }
+
+  /// `to` = L d L^T for every tile and block of `channels`, where `line` computes an element of L
+  /// times a line of d, which has `extent` elements, and `read` reads d.
+  template <typename Transform, typename Read>
+  Stmt TransformTiles(const loop::Buffer& to, int64_t channels, int64_t width, int64_t extent,
+                      const Transform& line, const Read& read) const {
+    const int64_t blocks = channels / width;
+    const Var piece = loop::MakeVar("piece", t_.images * blocks * t_.rows);
+    const Var column = loop::MakeVar("column", t_.columns);
+    const Expr row = loop::FloorMod(piece, t_.rows);
+    const Expr block = loop::FloorMod(loop::FloorDiv(piece, t_.rows), blocks);
+    const Expr image = loop::FloorDiv(piece, t_.rows * blocks);
+    const Expr tile =
+        block * t_.tiles() + image * (t_.rows * t_.columns) + row * t_.columns + Expr(column);
+    const loop::Buffer half = loop::MakeBuffer("half", ElementType::kF32, {t_.span, extent, width});
+    std::vector<Stmt> body;
+    for (int64_t j = 0; j < extent; ++j) {
+      for (int64_t i = 0; i < t_.span; ++i) {
+        body.push_back(ForEachLane(width, [&](const Expr& lane) {
+          const auto element = [&](int64_t k) {
+            return read(image, block * width + lane, row * t_.m + k, Expr(column) * t_.m + j);
+          };
+          return loop::Store(half, {i, j, lane}, line(element)[i]);
+        }));
+      }
+    }
+    for (int64_t i = 0; i < t_.span; ++i) {
+      for (int64_t j = 0; j < t_.span; ++j) {
+        body.push_back(ForEachLane(width, [&](const Expr& lane) {
+          const auto element = [&](int64_t k) { return loop::Load(half, {i, k, lane}); };
+          return loop::Store(to, {Place(i, j), tile, lane}, line(element)[j]);
+        }));
+      }
+    }
+    return loop::For(piece, loop::LoopKind::kParallel,
+                     loop::For(column, loop::Alloc(half, loop::Block(std::move(body)))));
+  }
+
+  Stmt TransformImages() const {
+    const auto line = [&](const auto& element) {
+      Line d;
+      for (int64_t k = 0; k < t_.span; ++k) d[k] = element(k);
+      return TransformInput(t_.span, d);
+    };
+    return TransformTiles(
+        v_, t_.inputs, in_block_, t_.span, line,
+        [&](const Expr& image, const Expr& channel, const Expr& row, const Expr& column) {
+          return ReadImage(image, channel, row - t_.pads_low[0], column - t_.pads_low[1]);
+        });
+  }
+
+  Stmt TransformGradients() const {
+    const auto line = [&](const auto& element) {
+      std::array<Expr, kMaxTile> y;
+      for (int64_t k = 0; k < t_.m; ++k) y[k] = element(k);
+      return SpreadOutput(t_.span, t_.m, y);
+    };
+    return TransformTiles(
+        m_, t_.outputs, out_block_, t_.m, line,
+        [&](const Expr& image, const Expr& channel, const Expr& row, const Expr& column) {
+          Expr inside;
+          if (t_.height % t_.m != 0) inside = AndAlso(inside, Lt(row, t_.height));
+          if (t_.width % t_.m != 0) inside = AndAlso(inside, Lt(column, t_.width));
+          return Guard(inside, context_.read(1, {image, channel, row, column}),
+                       loop::Const(ElementType::kF32, 0));
+        });
+  }
+
+  /// x at a position that may lie in the zeros around it.
+  Expr ReadImage(const Expr& image, const Expr& channel, const Expr& row,
+                 const Expr& column) const {
+    Expr inside;
+    const auto require = [&](const Expr& position, const Layout::Padding& read) {
+      const Layout::Padding there = x_.layout.PaddingOf(read.dim);
+      if (read.low > there.low) inside = AndAlso(inside, Ge(position, 0));
+      if (read.high > there.high) inside = AndAlso(inside, Lt(position, x_.shape[read.dim]));
+    };
+    require(row, zeros_[0]);
+    require(column, zeros_[1]);
+    return Guard(inside, context_.read(0, {image, channel, row, column}),
+                 loop::Const(ElementType::kF32, 0));
+  }
+
+  Stmt Multiply() const {
+    const Var place = loop::MakeVar("place", t_.span * t_.span);
+    const Var in_block = loop::MakeVar("in_block", t_.inputs / in_block_);
+    const Var out_block = loop::MakeVar("out_block", t_.outputs / out_block_);
+    const Var c = loop::MakeVar("c", in_block_), lane = loop::MakeVar("lane", out_block_);
+    const Var tile = loop::MakeVar("tile", t_.tiles());
+    const Expr v = loop::Load(v_, {place, Expr(in_block) * t_.tiles() + Expr(tile), c});
+    const Expr m = loop::Load(m_, {place, Expr(out_block) * t_.tiles() + Expr(tile), lane});
+    Stmt stmt = loop::Store(du_, {place, out_block, Expr(in_block) * in_block_ + Expr(c), lane},
+                            loop::Reduce(loop::ReduceOp::kSum, {tile}, v * m));
+    for (const Var& var : {lane, c, in_block, out_block, place}) stmt = loop::For(var, stmt);
+    return stmt;
+  }
+
+  Stmt TransformProducts() const {
+    const Var piece = loop::MakeVar("piece", t_.outputs / out_block_ * t_.inputs);
+    const Expr block = loop::FloorDiv(piece, t_.inputs), c = loop::FloorMod(piece, t_.inputs);
+    const loop::Buffer half =
+        loop::MakeBuffer("half", ElementType::kF32, {kKernel, t_.span, out_block_});
+    const auto line = [&](const auto& element) {
+      Line u;
+      for (int64_t k = 0; k < t_.span; ++k) u[k] = element(k);
+      return GatherWeights(t_.span, u);
+    };
+    std::vector<Stmt> body;
+    for (int64_t j = 0; j < t_.span; ++j) {
+      for (int64_t i = 0; i < kKernel; ++i) {
+        body.push_back(ForEachLane(out_block_, [&](const Expr& lane) {
+          const auto element = [&](int64_t k) {
+            return loop::Load(du_, {Place(k, j), block, c, lane});
+          };
+          return loop::Store(half, {i, j, lane}, line(element)[i]);
+        }));
+      }
+    }
+    for (int64_t i = 0; i < kKernel; ++i) {
+      for (int64_t j = 0; j < kKernel; ++j) {
+        body.push_back(ForEachLane(out_block_, [&](const Expr& lane) {
+          const auto element = [&](int64_t k) { return loop::Load(half, {i, k, lane}); };
+          return context_.store({block * out_block_ + lane, c, i, j}, line(element)[j], {});
+        }));
+      }
+    }
+    return loop::For(piece, loop::LoopKind::kParallel,
+                     loop::Alloc(half, loop::Block(std::move(body))));
+  }
+
+  const GradientTiling t_;
+  const TensorType x_;
+  const std::vector<Layout::Padding> zeros_;
+  const StageContext& context_;
+  const int64_t in_block_, out_block_;
+  const loop::Buffer v_, m_, du_;
+};
+
+}  // namespace
+
+std::vector<OpDef> WinogradGradientOps() {
+  std::vector<OpDef> ops;
+  ops.push_back(
+      {.name = "winograd_weight_gradient",
+       .doc = "conv_weight_gradient of a 3x3 convolution of stride 1 in Winograd's form, from x "
+              "[N, C, H, W] and dy [N, O, h, w]: dw = G^T [sum over the tiles of m x m elements of "
+              "dy of (B^T x B) * (A dy A^T)] G, [O, C, 3, 3]. Around x, pads_low before it and "
+              "behind it as far as whole tiles reach, zeros are read.",
+       .operands = {{"x"}, {"dy"}},
+       .attributes = {{"pads_low", Attribute::Kind::kInts, Attribute(std::vector<int64_t>{0, 0}),
+                       "padding above and left of x"},
+                      {"tile", Attribute::Kind::kInt, {}, "m, 2 or 4"}},
+       .traits = kContraction,
+       .infer = InferGradient,
+       .evaluate = EvaluateGradient,
+       .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
+         return GradientStages(op, context).Build();
+       },
+       .zeros_read = ZerosAroundTiles,
+       .no_gradient = "convolutions take this form after they have been differentiated"});
+  return ops;
+}
+
+}  // namespace kiln
