@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "passes/layout/layout_passes.h"
+#include "passes/memory/memory_passes.h"
 #include "passes/training/training_passes.h"
 
 namespace kiln {
@@ -39,8 +40,12 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       EliminateDeadCode(),
       // 3x3 convolutions that gain by it are winograd_conv, with transformed weights.
       UseWinograd(options.winograd, options.lanes),
+      // Transposed convolutions that would multiply many zeros are folded products.
+      FoldConvTranspose(options.lanes),
       // Nor do weights that have been transformed.
       EliminateDeadCode(),
+      // Gradients are masked where there is less of them: before they go back through a pool.
+      MaskBeforeUnpool(),
       // Pools over what is never negative may read the same zeros.
       PadPoolsWithZeros(),
       // Images that will lie channels last are flattened so.
@@ -55,6 +60,10 @@ std::vector<Pass> InferencePipeline(const PipelineOptions& options) {
       PackWeights(options.lanes),
       // Nothing is left that no output needs.
       EliminateDeadCode(),
+      // A training step keeps no large value that is elementwise in others that it keeps,
+      RecomputeElementwise(),
+      // and none longer than it must.
+      OrderForMemory(),
   };
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
@@ -28,10 +29,14 @@ AttributeMap UnpoolAttributesOf(const Op& op) {
 
 namespace {
 
+/// How many values of each channel a window has for the positions that it goes back to: one for
+/// each element of the kernel in a fold, else one for all.
+int64_t ValuesOf(const Op& op) { return op.Is("fold") ? ElementCount(op.Ints("kernel")) : 1; }
+
 /// The input that is gone back to: [N, C, input...].
 Shape InputShape(const Op& op) {
   const Shape& y = op.operand(0)->shape();
-  Shape x = {y[0], y[1]};
+  Shape x = {y[0], y[1] / ValuesOf(op)};
   x.insert(x.end(), op.Ints("input").begin(), op.Ints("input").end());
   return x;
 }
@@ -71,13 +76,18 @@ void ForEachWindow(const Op& op, const Window& window, const std::vector<int64_t
   }
 }
 
-/// The number of a tap in row-major order, as i32.
+/// What holds the numbers of so many taps, and one more: a byte, where it can.
+ElementType TapType(int64_t taps) {
+  return taps <= std::numeric_limits<int8_t>::max() ? ElementType::kI8 : ElementType::kI32;
+}
+
+/// The number of a tap in row-major order.
 Expr TapNumber(const Window& window, const WindowTap& tap) {
   Expr number = 0;
   for (size_t d = 0; d < window.size(); ++d) {
     number = number * window[d].kernel + tap.kernel_index[d];
   }
-  return Cast(ElementType::kI32, number);
+  return number;
 }
 
 std::vector<Expr> At(const std::vector<Expr>& index, const WindowTap& tap) {
@@ -109,6 +119,49 @@ Expr SumUnpoolElement(const Op& op, const Reader& read, const std::vector<Expr>&
                 Guard(tap.in_bounds, value, loop::Const(value.type(), 0)));
 }
 
+// fold
+
+StatusOr<TensorType> InferFold(const Op& op) {
+  KILN_RETURN_IF_ERROR(CheckFloat(op));
+  const TensorType& y = op.operand(0)->type();
+  KILN_RETURN_IF_ERROR(CheckLength(op, "kernel", op.Ints("kernel").size(),
+                                   static_cast<size_t>(std::max(y.rank() - 2, 1))));
+  int64_t taps = 1;
+  for (const int64_t extent : op.Ints("kernel")) {
+    KILN_RETURN_IF_ERROR(CheckRange(op, "kernel", extent, 1, 1 << 30));
+    KILN_ASSIGN_OR_RETURN(taps, CheckedMul(op, taps, extent));
+  }
+  if (y.rank() < 3 || y.shape[1] % taps != 0) {
+    return OpError(op, "the channels of y must be a multiple of the kernel's ", taps, " elements");
+  }
+  KILN_ASSIGN_OR_RETURN(TensorType type, InferUnpool(op));
+  type.layout = {};
+  return type;
+}
+
+Status EvaluateFold(const Op& op, std::span<const Array* const> in, Array& result) {
+  const Window window = UnpoolWindow(op);
+  const Shape& y = op.operand(0)->shape();
+  const int64_t channels = op.shape()[1], positions = ElementCount(y) / (y[0] * y[1]);
+  for (Index x(op.shape()); x.valid(); x.Next()) {
+    // The offset that a window is visited with is that of channel x[1] of y.
+    ForEachWindow(op, window, x.values(), [&](int64_t offset, int64_t tap) {
+      result.floats[x.linear()] += in[0]->floats[offset + tap * channels * positions];
+    });
+  }
+  return OkStatus();
+}
+
+Expr FoldElement(const Op& op, const Reader& read, const std::vector<Expr>& index) {
+  const Window window = UnpoolWindow(op);
+  const WindowTap tap = MakeTransposedTap(window, index);
+  std::vector<Expr> at = At(index, tap);
+  at[1] = TapNumber(window, tap) * op.shape()[1] + index[1];
+  const Expr value = read(0, at);
+  return Reduce(ReduceOp::kSum, tap.vars,
+                Guard(tap.in_bounds, value, loop::Const(value.type(), 0)));
+}
+
 // max_pool_taps
 
 StatusOr<TensorType> InferTaps(const Op& op) {
@@ -125,7 +178,7 @@ StatusOr<TensorType> InferTaps(const Op& op) {
     KILN_ASSIGN_OR_RETURN(taps, CheckedMul(op, taps, dim.kernel));
     KILN_RETURN_IF_ERROR(CheckRange(op, "the number of taps", taps, 1, 1 << 30));
   }
-  return TensorType{ElementType::kI32, y.shape, x.layout == y.layout ? y.layout : Layout{}};
+  return TensorType{TapType(taps), y.shape, x.layout == y.layout ? y.layout : Layout{}};
 }
 
 Status EvaluateTaps(const Op& op, std::span<const Array* const> in, Array& result) {
@@ -158,8 +211,8 @@ Expr TapsElement(const Op& op, const Reader& read, const std::vector<Expr>& inde
   const Expr x = read(0, At(index, tap));
   Expr found = Eq(x, read(1, index));
   if (IsFloat(x.type())) found = Or(found, Unary(loop::UnaryOp::kIsNan, x));
-  const Expr none = loop::ConstInt(ElementType::kI32, ElementCount(op.Ints("kernel")));
-  const Expr number = Select(found, TapNumber(window, tap), none);
+  const Expr none = loop::ConstInt(op.element(), ElementCount(op.Ints("kernel")));
+  const Expr number = Select(found, Cast(op.element(), TapNumber(window, tap)), none);
   return Reduce(ReduceOp::kMin, tap.vars, Guard(tap.in_bounds, number, none));
 }
 
@@ -168,10 +221,13 @@ Expr TapsElement(const Op& op, const Reader& read, const std::vector<Expr>& inde
 StatusOr<TensorType> InferMaxUnpool(const Op& op) {
   KILN_RETURN_IF_ERROR(CheckFloat(op));
   const TensorType& taps = op.operand(1)->type();
-  if (taps.element != ElementType::kI32 || taps.shape != op.operand(0)->shape()) {
-    return OpError(op, "taps must be i32, of the shape of the values");
+  if (taps.shape != op.operand(0)->shape()) {
+    return OpError(op, "taps must have the shape of the values");
   }
-  return InferUnpool(op);
+  KILN_ASSIGN_OR_RETURN(const TensorType type, InferUnpool(op));
+  const ElementType expected = TapType(ElementCount(op.Ints("kernel")));
+  if (taps.element != expected) return OpError(op, "taps must be ", Name(expected));
+  return type;
 }
 
 Status EvaluateMaxUnpool(const Op& op, std::span<const Array* const> in, Array& result) {
@@ -189,7 +245,8 @@ Expr MaxUnpoolElement(const Op& op, const Reader& read, const std::vector<Expr>&
   const WindowTap tap = MakeTransposedTap(window, index);
   const std::vector<Expr> at = At(index, tap);
   const Expr value = read(0, at), zero = loop::Const(value.type(), 0);
-  const Expr chosen = Select(Eq(read(1, at), TapNumber(window, tap)), value, zero);
+  const Expr number = Cast(op.operand(1)->element(), TapNumber(window, tap));
+  const Expr chosen = Select(Eq(read(1, at), number), value, zero);
   return Reduce(ReduceOp::kSum, tap.vars, Guard(tap.in_bounds, chosen, zero));
 }
 
@@ -216,10 +273,22 @@ std::vector<OpDef> UnpoolOps() {
                  .evaluate = EvaluateSumUnpool,
                  .element = SumUnpoolElement,
                  .no_gradient = kIsGradient});
+  ops.push_back({.name = "fold",
+                 .doc = "dx[c,p] = the sum of y[tap*C + c, window] over the windows that read "
+                        "position p of the input, as their element number `tap` of the kernel in "
+                        "row-major order: a transposed convolution whose products are in y "
+                        "[N, taps*C, spatial...] already (col2im).",
+                 .operands = {{"y"}},
+                 .attributes = attributes,
+                 .infer = InferFold,
+                 .evaluate = EvaluateFold,
+                 .element = FoldElement,
+                 .no_gradient = "convolutions take this form after they have been differentiated"});
   ops.push_back({.name = "max_pool_taps",
                  .doc = "Which element of its window each y = max_pool(x) is: its row-major "
-                        "number in the kernel (i32), the first of equals; the number of all "
-                        "elements for a window wholly in padding. A NaN counts as equal.",
+                        "number in the kernel, the first of equals; the number of all elements for "
+                        "a window wholly in padding. A NaN counts as equal. The numbers are i8, "
+                        "where the kernel has more than 127 elements i32.",
                  .operands = {{"x"}, {"y"}},
                  .attributes = std::move(taps_attributes),
                  .infer = InferTaps,

@@ -23,9 +23,11 @@ Pass DecomposeComposites();
 /// `lanes`: f32 elements in a vector of the target.
 Pass UseWinograd(Winograd tiles, int lanes);
 Pass SplitConvTranspose();
+Pass FoldConvTranspose(int lanes);
 Pass Reduce1x1();
 Pass MergeSiblings();
 Pass FoldPadding();
+Pass MaskBeforeUnpool();
 Pass PadPoolsWithZeros();
 Pass FuseConvRelu();
 Pass FuseElementwise();

@@ -1,12 +1,11 @@
 #include "passes/memory/recompute.h"
 
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 
 #include "ir/graph/builder.h"
 #include "ir/graph/op_def.h"
-#include "passes/training/train_step.h"
+#include "passes/memory/timeline.h"
 
 namespace kiln {
 
@@ -16,58 +15,6 @@ constexpr char kName[] = "recompute";
 
 /// Positions between ops, ascending: a cut at c lies in front of the op at position c.
 using Cuts = std::vector<int>;
-
-/// A function in the order in which it runs, and how long its values are needed.
-class Timeline {
- public:
-  explicit Timeline(const Graph& function) : ops_(function.Snapshot()) {
-    for (const Op* const op : ops_) positions_.emplace(op, static_cast<int>(positions_.size()));
-    for (const Graph::Output& output : function.outputs()) {
-      if (!output.update && output.name == kLoss) loss_ = positions_.at(output.value);
-    }
-    const size_t before = static_cast<size_t>(loss_ + 1);
-    last_use_.assign(before, -1);
-    read_after_.assign(before, false);
-    for (size_t user = 0; user < ops_.size(); ++user) {
-      for (const Op* const operand : ops_[user]->operands()) Use(*operand, static_cast<int>(user));
-    }
-  }
-
-  const std::vector<Op*>& ops() const { return ops_; }
-  /// The position of the loss; -1: there is none.
-  int loss() const { return loss_; }
-  int PositionOf(const Op& op) const { return positions_.at(&op); }
-  /// Bytes of its own that the op before the loss takes.
-  int64_t Bytes(int position) const {
-    const Op& op = *ops_[static_cast<size_t>(position)];
-    return op.HasTrait(kLeaf) || op.HasTrait(kView) ? 0 : op.type().bytes();
-  }
-  /// The last op up to the loss that reads the value, views of it included; -1: none.
-  int LastUseBefore(int position) const { return last_use_[static_cast<size_t>(position)]; }
-  bool IsReadAfter(int position) const { return read_after_[static_cast<size_t>(position)]; }
-
- private:
-  void Use(const Op& value, int user) {
-    const Op* op = &value;
-    while (true) {
-      const int position = PositionOf(*op);
-      if (position > loss_) return;
-      if (user <= loss_) {
-        last_use_[static_cast<size_t>(position)] = user;
-      } else {
-        read_after_[static_cast<size_t>(position)] = true;
-      }
-      if (!op->HasTrait(kView)) return;
-      op = op->operand(0);
-    }
-  }
-
-  std::vector<Op*> ops_;
-  std::unordered_map<const Op*, int> positions_;
-  int loss_ = -1;
-  std::vector<int> last_use_;
-  std::vector<bool> read_after_;
-};
 
 int64_t BytesKept(const Timeline& time) {
   int64_t bytes = 0;

@@ -436,6 +436,20 @@ StatusOr<Op*> WinogradConv(Generator& g) {
                           {{"extents", extents}, {"tile", m}});
 }
 
+StatusOr<Op*> WinogradWeightGradient(Generator& g) {
+  const int64_t images = g.random().Int(1, 2);
+  Shape x = {images, g.RandomExtent()}, dy = {images, g.RandomExtent()};
+  Ints pads_low;
+  for (int d = 0; d < 2; ++d) {
+    dy.push_back(g.random().Int(1, 9));
+    pads_low.push_back(g.random().Int(0, 2));
+    x.push_back(std::max<int64_t>(dy.back() - pads_low.back(), 1) + g.random().Int(0, 3));
+  }
+  return g.builder().Make("winograd_weight_gradient",
+                          {g.Leaf(ElementType::kF32, x), g.Leaf(ElementType::kF32, dy)},
+                          {{"pads_low", pads_low}, {"tile", g.random().Pick<int64_t>({2, 4})}});
+}
+
 StatusOr<Op*> Pool(Generator& g, const OpDef& def) {
   Op* x = g.FloatValue(3);
   AttributeMap attributes = Window(g, *x);
@@ -465,8 +479,11 @@ StatusOr<Op*> Unpool(Generator& g, const OpDef& def) {
   if (def.name == "max_pool_taps") return taps;
   const Shape& x = pool->operand(0)->shape();
   attributes.emplace("input", Ints(x.begin() + 2, x.end()));
-  Op* const dy = g.Leaf(pool->element(), pool->shape());
-  if (def.name == "sum_unpool") return g.builder().Make(def.name, {dy}, attributes);
+  Shape y = pool->shape();
+  if (def.name == "fold") y[1] *= ElementCount(attributes.at("kernel").as<Ints>());
+  Op* const dy = g.Leaf(pool->element(), y);
+  if (def.name == "sum_unpool" || def.name == "fold")
+    return g.builder().Make(def.name, {dy}, attributes);
   return g.builder().Make(def.name, {dy, taps}, attributes);
 }
 
@@ -584,6 +601,7 @@ const std::map<std::string, PlainRecipe>& PlainRecipes() {
       {"matmul", Matmul},
       {"winograd_weights", WinogradWeights},
       {"winograd_conv", WinogradConv},
+      {"winograd_weight_gradient", WinogradWeightGradient},
       {"resize", Resize},
       {"batch_norm", BatchNorm},
       {"lrn", Lrn},
@@ -606,6 +624,7 @@ const std::map<std::string, DefRecipe>& DefRecipes() {
       {"conv_weight_gradient", ConvWeightGradient},
       {"sum_unpool", Unpool},
       {"max_pool_taps", Unpool},
+      {"fold", Unpool},
       {"max_unpool", Unpool},
       {"softmax_cross_entropy", AgainstLabels},
       {"hinge_loss", AgainstLabels},
