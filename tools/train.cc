@@ -258,6 +258,7 @@ Status Train(TrainOptions options, const Globals& globals) {
                          options.run.folder.empty() ? "" : "; --resume goes on from there"));
     // As whoever sent the signal expects: the process ends by it.
     KILN_RETURN_IF_ERROR(FlushOutput());
+    std::signal(result->signal, SIG_DFL);  // a shell's background ignores interrupts
     std::raise(result->signal);
   }
   if (result->end == RunResult::End::kStoppedEarly) {

@@ -126,9 +126,12 @@ class ResumeTest(TrainTest):
 
     def test_interrupts_leave_a_snapshot(self):
         expected = self.unbroken()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            run = f"interrupted{number}"
+        for number, before in ((signal.SIGINT, signal.SIG_DFL), (signal.SIGINT, signal.SIG_IGN),
+                               (signal.SIGTERM, signal.SIG_DFL)):
+            run = f"interrupted{number}{before.name}"
+            old = signal.signal(number, before)
             process = self.start(*self.long(run))
+            signal.signal(number, old)
             self.wait_for_snapshot(process, run)
             process.send_signal(number)
             _, errors = process.communicate()
