@@ -204,7 +204,7 @@ StatusOr<Op*> WeightGradient(RewriteSite& at, const Options& options) {
     return at.Refuse("stays direct: its channels do not fill vectors");
   }
   const ConvShape shape = ShapeOfGradient(op);
-  const int64_t m = ChooseTile(shape, options.tiles, options.lanes);
+  const int64_t m = ChooseTile(shape, options);
   if (m == 0) return at.Refuse("stays direct: that is as fast, by the cost model");
   if (TileBytes(shape, m) > kMostTileBytes) {
     return at.Refuse("stays direct: its transformed tiles would take too much memory");
