@@ -4,7 +4,8 @@
 //   y = f(x); ... loss ...; g(x, y)   =   y = f(x); ... loss ...; y' = f(x); g(x, y')
 //
 // f is elementwise and cheap, such as the scale, shift and relu behind a normalisation: keeping x
-// alone halves what such a layer keeps. The numbers are the same to the bit.
+// alone halves what such a layer keeps. Or it moves x to where convolutions like it, an input with
+// zeros around it. The numbers are the same to the bit.
 //
 // Kept: what reads a value that is not kept itself, small values, and what is expensive.
 #include <algorithm>
@@ -29,7 +30,7 @@ bool IsCheap(const Op& op) {
       return inner->HasTrait(kLeaf) || inner->Is("broadcast") || IsCheap(*inner);
     });
   }
-  return op.HasTrait(kElementwise) && !op.HasTrait(kExpensive);
+  return (op.HasTrait(kElementwise) && !op.HasTrait(kExpensive)) || op.Is("relayout");
 }
 
 class ElementwiseRecomputer {
