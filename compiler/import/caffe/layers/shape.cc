@@ -3,6 +3,7 @@
 
 #include "compiler/import/caffe/layer.h"
 #include "compiler/import/foreign/build.h"
+#include "compiler/import/foreign/movement.h"
 #include "compiler/import/foreign/window.h"
 
 namespace kiln::caffe_import {
@@ -142,16 +143,12 @@ Status Crop(Layer& n) {
 // All of the dimensions from `axis` on, `tiles` times.
 Status Tile(Layer& n) {
   const caffe::TileParameter& param = n.proto().tile_param();
-  Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.bottom(0));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(param.axis(), Rank(x)));
   if (param.tiles() < 1) return InvalidInput("tiles must be at least 1, found ", param.tiles());
-  Shape apart = x->shape(), tiled = x->shape(), shape = x->shape();
-  apart.insert(apart.begin() + axis, 1);
-  tiled.insert(tiled.begin() + axis, param.tiles());
-  KILN_RETURN_IF_ERROR(CheckedByteSize(x->element(), tiled).status());
-  shape[axis] *= param.tiles();
-  return n.Top(b.Reshape(b.Broadcast(b.Reshape(x, apart), tiled), shape));
+  std::vector<int64_t> repeats(Rank(x), 1);
+  repeats[axis] = param.tiles();
+  return n.Top(foreign::Tile(n.builder(), x, repeats));
 }
 
 Status BatchReindex(Layer& n) {

@@ -1,4 +1,6 @@
 // Operators that move elements: Concat, Split, Reshape, Transpose, Slice, Gather, ...
+#include "compiler/import/foreign/movement.h"
+
 #include <algorithm>
 
 #include "compiler/import/caffe2/node.h"
@@ -128,15 +130,7 @@ Status ExpandDims(Node& n) {
 Status Squeeze(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const auto dims, NormalAxes(n.Ints("dims"), Rank(x)));
-  Shape shape;
-  for (int64_t d = 0; d < Rank(x); ++d) {
-    if (std::ranges::count(dims, d) == 0) {
-      shape.push_back(x->shape()[d]);
-    } else if (x->shape()[d] != 1) {
-      return InvalidInput("dimension ", d, " of ", x->type().ToString(), " is not 1");
-    }
-  }
-  return n.Output(n.builder().Reshape(x, shape));
+  return n.Output(foreign::Squeeze(n.builder(), x, dims));
 }
 
 Status Transpose(Node& n) {
@@ -214,17 +208,13 @@ Status Gather(Node& n) {
 }
 
 Status Tile(Node& n) {
-  Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("axis"), Rank(x)));
   const int64_t tiles = n.Int("tiles", 1);
   if (tiles < 1 || tiles > kMaxTiles) return InvalidInput("tiles is ", tiles);
-  Shape apart = x->shape(), tiled = x->shape(), shape = x->shape();
-  apart.insert(apart.begin() + axis, 1);
-  tiled.insert(tiled.begin() + axis, tiles);
-  KILN_RETURN_IF_ERROR(CheckedByteSize(x->element(), tiled).status());
-  shape[axis] *= tiles;
-  return n.Output(b.Reshape(b.Broadcast(b.Reshape(x, apart), tiled), shape));
+  std::vector<int64_t> repeats(Rank(x), 1);
+  repeats[axis] = tiles;
+  return n.Output(foreign::Tile(n.builder(), x, repeats));
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // Operators that move elements: Reshape, Concat, slices, Pad, ...
+#include "compiler/import/foreign/movement.h"
+
 #include <algorithm>
 
 #include "compiler/import/foreign/build.h"
@@ -199,23 +201,13 @@ Status SwapAxis(Node& n) {
 Status ExpandDims(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("axis"), Rank(x) + 1));
-  Shape shape = x->shape();
-  shape.insert(shape.begin() + axis, 1);
-  return n.Output(n.builder().Reshape(x, shape));
+  return n.Output(Unsqueeze(n.builder(), x, axis));
 }
 
 Status Squeeze(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const auto axes, NormalAxes(n.Ints("axis"), Rank(x)));
-  Shape shape;
-  for (int64_t d = 0; d < Rank(x); ++d) {
-    const bool named = std::ranges::count(axes, d) > 0;
-    if (named && x->shape()[d] != 1) {
-      return InvalidInput("dimension ", d, " of ", x->type().ToString(), " is not 1");
-    }
-    if (!named && !(axes.empty() && x->shape()[d] == 1)) shape.push_back(x->shape()[d]);
-  }
-  return n.Output(n.builder().Reshape(x, shape));
+  return n.Output(foreign::Squeeze(n.builder(), x, axes.empty() ? UnitAxes(x->shape()) : axes));
 }
 
 Status Pad(Node& n) {

@@ -1,4 +1,6 @@
 // Data movement by ranges: slices, joins, padding, repetition, blocks.
+#include "compiler/import/foreign/movement.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -181,30 +183,13 @@ Status Pad(Node& n) {
                           {"value", padding.value}}));
 }
 
-// Repeats each dimension d as a whole: [d] -> [1,d] -> [r,d] -> [r*d].
-StatusOr<Op*> Repeat(Builder& b, Op* x, const std::vector<int64_t>& repeats) {
-  Shape split, repeated, merged;
-  for (size_t d = 0; d < repeats.size(); ++d) {
-    const int64_t extent = x->shape()[d];
-    KILN_RETURN_IF_ERROR(CheckedByteSize(x->element(), {repeats[d], extent}).status());
-    merged.push_back(repeats[d] * extent);
-    if (repeats[d] != 1) {
-      split.push_back(1);
-      repeated.push_back(repeats[d]);
-    }
-    split.push_back(extent);
-    repeated.push_back(extent);
-  }
-  return b.Reshape(b.Broadcast(b.Reshape(x, split), repeated), merged);
-}
-
 Status Tile(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
   KILN_ASSIGN_OR_RETURN(const std::vector<int64_t> repeats, n.KnownInts(1, "repeats"));
   if (repeats.size() != x->shape().size()) {
     return InvalidInput("repeats ", FormatInts(repeats), " do not fit ", x->type().ToString());
   }
-  return n.Result(Repeat(n.builder(), x, repeats));
+  return n.Result(foreign::Tile(n.builder(), x, repeats));
 }
 
 struct Blocks {

@@ -1,4 +1,6 @@
 // Operators that move elements: cat, slices, pads, repeats, ...
+#include "compiler/import/foreign/movement.h"
+
 #include <algorithm>
 
 #include "compiler/import/foreign/build.h"
@@ -255,27 +257,17 @@ Status Pad(Node& n) {
 
 // The tensor as often along each dimension; dimensions are added in front.
 Status Repeat(Node& n) {
-  Builder& b = n.builder();
-  KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
+  KILN_ASSIGN_OR_RETURN(Op * x, n.tensor("self"));
   const std::vector<int64_t> repeats = n.Ints("repeats");
   KILN_RETURN_IF_ERROR(n.Problem());
   const int64_t added = static_cast<int64_t>(repeats.size()) - Rank(x);
   if (added < 0 || repeats.size() > kMaxRank / 2) {
     return InvalidInput("repeats ", FormatInts(repeats), " do not fit ", x->type().ToString());
   }
-  Shape split, wide, joined;
-  for (size_t d = 0; d < repeats.size(); ++d) {
-    const int64_t extent =
-        static_cast<int64_t>(d) < added ? 1 : x->shape()[d - static_cast<size_t>(added)];
-    if (repeats[d] < 0 || repeats[d] > kMaxExtent || extent > kMaxExtent) {
-      return InvalidInput("repeats ", FormatInts(repeats), " are out of range");
-    }
-    split.insert(split.end(), {1, extent});
-    wide.insert(wide.end(), {repeats[d], extent});
-    joined.push_back(repeats[d] * extent);
-  }
-  KILN_RETURN_IF_ERROR(CheckedByteSize(x->element(), wide).status());
-  return n.Output(b.Reshape(b.Broadcast(b.Reshape(x, split), wide), joined));
+  Shape shape(added, 1);
+  shape.insert(shape.end(), x->shape().begin(), x->shape().end());
+  KILN_ASSIGN_OR_RETURN(x, n.builder().Reshape(x, shape));
+  return n.Output(foreign::Tile(n.builder(), x, repeats));
 }
 
 // Each element as often, one after another, along an axis.
@@ -288,26 +280,13 @@ Status RepeatInterleave(Node& n) {
   KILN_ASSIGN_OR_RETURN(const int64_t axis, AxisOf(n, x));
   const int64_t repeats = n.Int("repeats");
   if (repeats < 0 || repeats > kMaxExtent) return InvalidInput("repeats is ", repeats);
-  Shape split = x->shape();
-  split.insert(split.begin() + axis + 1, 1);
-  Shape wide = split;
-  wide[axis + 1] = repeats;
-  KILN_RETURN_IF_ERROR(CheckedByteSize(x->element(), wide).status());
-  Shape joined = x->shape();
-  joined[axis] *= repeats;
-  return n.Output(b.Reshape(b.Broadcast(b.Reshape(x, split), wide), joined));
+  return n.Output(RepeatEach(b, x, axis, repeats));
 }
 
 Status Flip(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
   KILN_ASSIGN_OR_RETURN(const auto axes, NormalAxes(n.Ints("dims"), Rank(x)));
-  std::vector<int64_t> starts(x->shape().size(), 0), strides(x->shape().size(), 1);
-  for (const int64_t axis : axes) {
-    starts[axis] = std::max<int64_t>(x->shape()[axis] - 1, 0);
-    strides[axis] = -1;
-  }
-  return n.Output(
-      n.Make("slice", {x}, {{"starts", starts}, {"sizes", x->shape()}, {"strides", strides}}));
+  return n.Output(Reverse(n.builder(), x, axes));
 }
 
 // What passes the end comes in again in front.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "compiler/import/foreign/build.h"
+#include "compiler/import/foreign/movement.h"
 #include "compiler/import/pytorch/node.h"
 
 namespace kiln::pytorch_import {
@@ -127,20 +128,16 @@ Status Squeeze(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
   if (Rank(x) == 0) return n.Output(x);
   KILN_ASSIGN_OR_RETURN(const auto axes, NormalAxes(n.Ints("dim"), Rank(x)));
-  Shape shape;
-  for (int64_t d = 0; d < Rank(x); ++d) {
-    const bool named = !n.Has("dim") || std::ranges::count(axes, d) > 0;
-    if (!named || x->shape()[d] != 1) shape.push_back(x->shape()[d]);
-  }
-  return n.Output(n.builder().Reshape(x, shape));
+  // Named dimensions of another extent than 1 stay.
+  std::vector<int64_t> dropped = UnitAxes(x->shape());
+  if (n.Has("dim")) std::erase_if(dropped, [&](int64_t d) { return !std::ranges::count(axes, d); });
+  return n.Output(foreign::Squeeze(n.builder(), x, dropped));
 }
 
 Status Unsqueeze(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.tensor("self"));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("dim"), Rank(x) + 1));
-  Shape shape = x->shape();
-  shape.insert(shape.begin() + axis, 1);
-  return n.Output(n.builder().Reshape(x, shape));
+  return n.Output(foreign::Unsqueeze(n.builder(), x, axis));
 }
 
 }  // namespace

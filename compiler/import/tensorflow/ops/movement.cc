@@ -1,4 +1,6 @@
 // Operators that move elements: StridedSlice, ConcatV2, Split, Pad, Transpose, Tile, Gather, ...
+#include "compiler/import/foreign/movement.h"
+
 #include <algorithm>
 
 #include "compiler/import/foreign/build.h"
@@ -202,20 +204,12 @@ Status Pad(Node& n) {
 }
 
 Status Tile(Node& n) {
-  Builder& b = n.builder();
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const auto multiples, n.KnownInts(1));
   if (static_cast<int64_t>(multiples.size()) != Rank(x)) {
     return InvalidInput("multiples ", FormatInts(multiples), " do not fit ", x->type().ToString());
   }
-  Shape apart, tiled, shape;
-  for (size_t d = 0; d < multiples.size(); ++d) {
-    apart.insert(apart.end(), {1, x->shape()[d]});
-    tiled.insert(tiled.end(), {multiples[d], x->shape()[d]});
-  }
-  KILN_RETURN_IF_ERROR(CheckedByteSize(ElementType::kI64, tiled).status());
-  for (size_t d = 0; d < multiples.size(); ++d) shape.push_back(multiples[d] * x->shape()[d]);
-  return n.Output(b.Reshape(b.Broadcast(b.Reshape(x, apart), tiled), shape));
+  return n.Output(foreign::Tile(n.builder(), x, multiples));
 }
 
 Status Gather(Node& n) {
@@ -235,13 +229,7 @@ Status Reverse(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const auto given, n.KnownInts(1));
   KILN_ASSIGN_OR_RETURN(const auto axes, NormalAxes(given, Rank(x)));
-  std::vector<int64_t> starts(x->shape().size(), 0), strides(x->shape().size(), 1);
-  for (const int64_t axis : axes) {
-    starts[axis] = std::max<int64_t>(x->shape()[axis] - 1, 0);
-    strides[axis] = -1;
-  }
-  return n.Output(
-      n.Make("slice", {x}, {{"starts", starts}, {"sizes", x->shape()}, {"strides", strides}}));
+  return n.Output(foreign::Reverse(n.builder(), x, axes));
 }
 
 // on where the position along a new axis is the index, else off.

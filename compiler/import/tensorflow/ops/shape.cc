@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "compiler/import/foreign/build.h"
+#include "compiler/import/foreign/movement.h"
 #include "compiler/import/tensorflow/node.h"
 
 namespace kiln::tensorflow_import {
@@ -51,24 +52,14 @@ Status Squeeze(Node& n) {
   std::vector<int64_t> axes = n.Ints("squeeze_dims");
   if (axes.empty()) axes = n.Ints("axis");
   KILN_ASSIGN_OR_RETURN(axes, NormalAxes(axes, Rank(x)));
-  Shape shape;
-  for (int64_t d = 0; d < Rank(x); ++d) {
-    const bool named = std::ranges::count(axes, d) > 0;
-    if (named && x->shape()[d] != 1) {
-      return InvalidInput("dimension ", d, " of ", x->type().ToString(), " is not 1");
-    }
-    if (!named && !(axes.empty() && x->shape()[d] == 1)) shape.push_back(x->shape()[d]);
-  }
-  return n.Output(n.builder().Reshape(x, shape));
+  return n.Output(foreign::Squeeze(n.builder(), x, axes.empty() ? UnitAxes(x->shape()) : axes));
 }
 
 Status ExpandDims(Node& n) {
   KILN_ASSIGN_OR_RETURN(Op* const x, n.input(0));
   KILN_ASSIGN_OR_RETURN(const int64_t given, n.KnownInt(1));
   KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(given, Rank(x) + 1));
-  Shape shape = x->shape();
-  shape.insert(shape.begin() + axis, 1);
-  return n.Output(n.builder().Reshape(x, shape));
+  return n.Output(Unsqueeze(n.builder(), x, axis));
 }
 
 // Stacks along a new axis.
