@@ -1,5 +1,6 @@
 // Elementwise functions of one operand: arithmetic, rounding, the elementary functions, tests and
 // the cast. Activations are in activations.cc.
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -156,6 +157,42 @@ Status EvaluateCast(const Op&, std::span<const Array* const> operands, Array& re
   return OkStatus();
 }
 
+// The largest power of two that is <= |x|, among 2^low .. 2^high, by bisection.
+Expr PowerBelow(const Expr& x, int64_t low, int64_t high) {
+  const Expr size = Unary(UnaryOp::kAbs, x);
+  const auto power_of_two = [&x](int64_t exponent) {
+    return ConstLike(x, std::ldexp(1.0, static_cast<int>(exponent)));
+  };
+  Expr power = power_of_two(low);
+  for (int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(high - low)));
+       step > 0; step /= 2) {
+    const Expr larger = Min(power * power_of_two(step), power_of_two(high));
+    power = Select(Ge(size, larger), larger, power);
+  }
+  return power;
+}
+
+Expr RoundToFloat(const Op& op, std::span<const Expr> x) {
+  const double last_bit = std::ldexp(1.0, static_cast<int>(-op.Int("mantissa_bits")));
+  const Expr quantum =
+      PowerBelow(x[0], op.Int("min_exponent"), op.Int("max_exponent")) * ConstLike(x[0], last_bit);
+  return Unary(UnaryOp::kRound, x[0] / quantum) * quantum;
+}
+
+// The quantum, and its product with 2^max_exponent, must be normal numbers of the compute type.
+Status CheckRoundToFloat(const Op& op) {
+  const int64_t bits = op.Int("mantissa_bits");
+  const int64_t low = op.Int("min_exponent"), high = op.Int("max_exponent");
+  const bool wide = op.operand(0)->element() == ElementType::kF64;
+  const int64_t reach = wide ? 1000 : 126, most = wide ? 52 : 23;
+  if (bits < 0 || bits > most) return OpError(op, "mantissa_bits must be 0 to ", most);
+  if (low > high || high > reach || low - bits < -reach) {
+    return OpError(op, "exponents from ", low, " to ", high, " with ", bits,
+                   " mantissa bits do not fit ", Name(op.operand(0)->element()));
+  }
+  return OkStatus();
+}
+
 // Integer bounds are rounded inwards; making them constants of the type moves those beyond its
 // range to its ends.
 Expr Clip(const Op& op, std::span<const Expr> x) {
@@ -206,6 +243,21 @@ std::vector<OpDef> ElementwiseUnaryOps() {
                   .attributes = {{"min", Kind::kDouble, -kInfinity, "the lower bound"},
                                  {"max", Kind::kDouble, kInfinity, "the upper bound"}},
                   .check = CheckClip});
+  rows.push_back(
+      {.name = "round_to_float",
+       .doc = "y = q round(x / q), ties to even, where q = 2^(e - mantissa_bits) and 2^e is the "
+              "largest power of two <= |x|, but e is no less than min_exponent and no more than "
+              "max_exponent: x as a float with so many bits behind the point, subnormal ones "
+              "included. It may be larger than that float's largest.",
+       .operands = {{"x"}},
+       .accepts = Accepts::kFloat,
+       .formula = RoundToFloat,
+       .derivative = Flat,
+       .traits = kExpensive,
+       .attributes = {{"mantissa_bits", Kind::kInt, {}, "bits behind the point"},
+                      {"min_exponent", Kind::kInt, {}, "of the smallest normal number"},
+                      {"max_exponent", Kind::kInt, {}, "of the largest number"}},
+       .check = CheckRoundToFloat});
   rows.push_back({.name = "is_nan",
                   .doc = "y = true where x is not a number.",
                   .operands = {{"x"}},

@@ -105,6 +105,15 @@ StatusOr<Op*> Clip(Generator& g) {
                           {{"min", low}, {"max", low + g.random().Int(0, 3)}});
 }
 
+// Of a leaf: of computed values, whose last bits differ, it would now and then be another step.
+StatusOr<Op*> RoundToFloat(Generator& g) {
+  const int64_t low = g.random().Int(-8, 0);
+  return g.builder().Make("round_to_float", {g.Leaf(g.float_type(), g.RandomShape(0, 4))},
+                          {{"mantissa_bits", g.random().Int(0, 4)},
+                           {"min_exponent", low},
+                           {"max_exponent", low + g.random().Int(0, 12)}});
+}
+
 StatusOr<Op*> Cast(Generator& g) {
   const ElementType to =
       g.random().Pick<ElementType>({g.float_type(), g.float_type(), ElementType::kI32,
@@ -584,6 +593,7 @@ const std::map<std::string, PlainRecipe>& PlainRecipes() {
       {"where", Where},
       {"clip", Clip},
       {"cast", Cast},
+      {"round_to_float", RoundToFloat},
       {"gelu", Gelu},
       {"reshape", Reshape},
       {"transpose", Transpose},

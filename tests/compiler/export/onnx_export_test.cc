@@ -72,13 +72,14 @@ TEST(OnnxExport, OpCasesComputeTheSameAfterARoundTrip) {
   const auto no_operator = [](const char* what) {
     return StrCat("ONNX has no operator for ", what);
   };
-  EXPECT_THAT(refused, ElementsAre(no_operator("conv_weight_gradient"), no_operator("fusion"),
-                                   no_operator("max_pool_taps"), no_operator("max_unpool"),
-                                   no_operator("random_uniform"),
-                                   no_operator("resize with tf_half_pixel_for_nn"),
-                                   no_operator("shift_left of signed integers"),
-                                   no_operator("sum_unpool"), no_operator("window_sum"),
-                                   no_operator("winograd_conv"), no_operator("winograd_weights")));
+  EXPECT_THAT(
+      refused,
+      ElementsAre(no_operator("conv_weight_gradient"), no_operator("fusion"),
+                  no_operator("max_pool_taps"), no_operator("max_unpool"),
+                  no_operator("random_uniform"), no_operator("resize with tf_half_pixel_for_nn"),
+                  no_operator("round_to_float"), no_operator("shift_left of signed integers"),
+                  no_operator("sum_unpool"), no_operator("window_sum"),
+                  no_operator("winograd_conv"), no_operator("winograd_weights")));
 }
 
 TEST(OnnxExport, WritesBiasesWithTheirContractions) {

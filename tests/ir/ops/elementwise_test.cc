@@ -39,6 +39,23 @@ TEST(ElementwiseTest, RoundTakesTiesToEven) {
               ElementsAre(0, 2, 2, 0, -2, 2, 3));
 }
 
+TEST(ElementwiseTest, RoundToFloatKeepsSoManyBits) {
+  const AttributeMap e4m3 = {
+      {"mantissa_bits", int64_t{3}}, {"min_exponent", int64_t{-6}}, {"max_exponent", int64_t{8}}};
+  // Ties go to even; below 2^-6 the step stays 2^-9, from 2^8 on it stays 2^5.
+  EXPECT_THAT(
+      Unary("round_to_float", {0.3, -17, 19, 1.999, 0.001, 0.0009, 464, 1000, 0, kInf, kNan}, e4m3),
+      ElementsAre(0.3125, -16, 20, 2, 0x1p-9, 0, 448, 992, 0, kInf, IsNan()));
+  const AttributeMap powers = {
+      {"mantissa_bits", int64_t{0}}, {"min_exponent", int64_t{-1}}, {"max_exponent", int64_t{-1}}};
+  EXPECT_THAT(Unary("round_to_float", {0.2, 0.3, 1.4}, powers), ElementsAre(0, 0.5, 1.5));
+  AttributeMap wrong = e4m3;
+  wrong.insert_or_assign("mantissa_bits", int64_t{24});
+  EXPECT_THAT(
+      Message(RunOp("round_to_float", {Floats({1}, {1}, ElementType::kF32)}, wrong).status()),
+      HasSubstr("mantissa_bits must be 0 to 23"));
+}
+
 TEST(ElementwiseTest, FloorAndCeil) {
   EXPECT_THAT(Unary("floor", {-1.5, 1.5, 2}), ElementsAre(-2, 1, 2));
   EXPECT_THAT(Unary("ceil", {-1.5, 1.5, 2}), ElementsAre(-1, 2, 2));
