@@ -126,7 +126,7 @@ void GraphImporter::Freeze(const Value& value) {
 
 StatusOr<TensorType> GraphImporter::InputType(const std::string& name,
                                               const onnx::TypeProto::Tensor& tensor) const {
-  KILN_ASSIGN_OR_RETURN(const ElementType element, ToElementType(tensor.elem_type()));
+  KILN_ASSIGN_OR_RETURN(const ElementType element, ToHeldType(tensor.elem_type()));
   const auto given = options_.input_shapes.find(name);
   const bool has_given = given != options_.input_shapes.end();
   if (!tensor.has_shape() && !has_given) {
@@ -188,7 +188,7 @@ StatusOr<Value> GraphImporter::MakeInput(const std::string& name, const onnx::Ty
   if (!type.has_sequence_type()) {
     KILN_ASSIGN_OR_RETURN(TensorType tensor, InputType(name, type.tensor_type()));
     KILN_ASSIGN_OR_RETURN(Op* const op, builder_.Input(name, std::move(tensor)));
-    return Value::FromOp(op);
+    return Value::FromOp(op, FindNarrowType(type.tensor_type().elem_type()));
   }
   if (!has_length) return Unsupported("the length of the sequence is open");
   if (given->second < 0 || given->second > kMaxLength) {
@@ -199,6 +199,10 @@ StatusOr<Value> GraphImporter::MakeInput(const std::string& name, const onnx::Ty
     KILN_ASSIGN_OR_RETURN(const Value element,
                           MakeInput(ElementName(name, i), type.sequence_type().elem_type()));
     if (element.op == nullptr) return Unsupported("only sequences of tensors are supported");
+    if (element.narrow != nullptr) {
+      return Unsupported("sequences of ", DataTypeName(element.narrow->data_type),
+                         " are not supported");
+    }
     elements.push_back(element.op);
   }
   return Value::Sequence(std::move(elements));
@@ -232,7 +236,8 @@ Status GraphImporter::MakeInitializers(GraphProto* graph, Scope& scope) {
     }
     auto tensor = ToTensor(&proto, &external_data_);
     if (!tensor.ok()) return Annotate(tensor.status(), Printable(name));
-    scope.Define(name, Value::Initializer(name, *std::move(tensor)));
+    scope.Define(name,
+                 Value::Initializer(name, *std::move(tensor), FindNarrowType(proto.data_type())));
   }
   for (auto& proto : *graph->mutable_sparse_initializer()) {
     const std::string name = proto.values().name();
@@ -241,7 +246,8 @@ Status GraphImporter::MakeInitializers(GraphProto* graph, Scope& scope) {
     }
     auto tensor = ToTensor(&proto, &external_data_);
     if (!tensor.ok()) return Annotate(tensor.status(), Printable(name));
-    scope.Define(name, Value::Initializer(name, *std::move(tensor)));
+    scope.Define(name, Value::Initializer(name, *std::move(tensor),
+                                          FindNarrowType(proto.values().data_type())));
   }
   return OkStatus();
 }
@@ -283,15 +289,30 @@ Status GraphImporter::ImportNode(const NodeProto& node, Scope& scope) {
   return ImportOperator(node, scope);
 }
 
+Status GraphImporter::CheckNarrow(const NodeProto& node, const OnnxOp& op, Scope& scope) const {
+  if (op.on_narrow != OnNarrow::kRefuse) return OkStatus();
+  for (const std::string& name : node.input()) {
+    const Value* const value = name.empty() ? nullptr : scope.Find(name);
+    if (value == nullptr || value->narrow == nullptr) continue;
+    return Unsupported("operator ", op.name, " of ", DataTypeName(value->narrow->data_type),
+                       " is not supported");
+  }
+  return OkStatus();
+}
+
 Status GraphImporter::ImportOperator(const NodeProto& proto, Scope& scope) {
   const OnnxOp* const op = FindOnnxOp(OperatorName(proto));
   const auto opset = scope.opsets->find(NormalDomain(proto.domain()));
   if (op == nullptr || opset == scope.opsets->end()) {
     return InternalError("preflight let operator ", proto.op_type(), " pass");
   }
+  KILN_RETURN_IF_ERROR(CheckNarrow(proto, *op, scope));
   NameOps(proto);
   Node node(this, &scope, proto, *op, static_cast<int>(opset->second));
   KILN_RETURN_IF_ERROR(op->handler(node));
+  if (op->on_narrow == OnNarrow::kPassOn && node.Has(0) && node.Wants(0)) {
+    scope.values[proto.output(0)].narrow = scope.Find(proto.input(0))->narrow;
+  }
   for (const std::string& name : proto.output()) {
     if (name.empty()) continue;
     const auto it = scope.values.find(name);
@@ -388,6 +409,10 @@ StatusOr<std::vector<Value>> GraphImporter::ImportBody(const GraphProto& body, S
     }
     if (!value->poisoned() && value->CheckTensor().ok()) {
       KILN_RETURN_IF_ERROR(ToOp(value).status());
+    }
+    if (value->narrow != nullptr) {
+      return Unsupported("a subgraph's result of ", DataTypeName(value->narrow->data_type),
+                         " is not supported");
     }
     results.push_back(*value);
   }

@@ -14,6 +14,7 @@
 #include "compiler/import/foreign/known_values.h"
 #include "compiler/import/import.h"
 #include "compiler/import/onnx/model.h"
+#include "compiler/import/onnx/narrow_type.h"
 #include "compiler/import/onnx/preflight.h"
 #include "compiler/import/onnx/tensor.h"
 #include "ir/graph/builder.h"
@@ -21,6 +22,7 @@
 namespace kiln::onnx_import {
 
 class Node;
+struct OnnxOp;
 
 /// A named value of an ONNX graph: an op; or a tensor that becomes a parameter or constant when the
 /// first op reads it; or a sequence of tensors; or an optional that is absent (one that is there is
@@ -32,23 +34,26 @@ struct Value {
   Tensor tensor;              ///< of kInitializer and kConstant
   std::string name;           ///< of kInitializer and kConstant
   std::vector<Op*> elements;  ///< of kSequence
+  const NarrowType* narrow = nullptr;  ///< of a tensor, where it is of one
 
-  static Value FromOp(Op* op) { return {Kind::kOp, op, {}, {}, {}}; }
+  static Value FromOp(Op* op, const NarrowType* narrow = nullptr) {
+    return {Kind::kOp, op, {}, {}, {}, narrow};
+  }
   static Value Sequence(std::vector<Op*> elements) {
     return {Kind::kSequence, nullptr, {}, {}, std::move(elements)};
   }
   static Value Absent() { return {Kind::kAbsent, nullptr, {}, {}, {}}; }
-  static Value Initializer(std::string name, Tensor tensor) {
-    return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name), {}};
+  static Value Initializer(std::string name, Tensor tensor, const NarrowType* narrow = nullptr) {
+    return {Kind::kInitializer, nullptr, std::move(tensor), std::move(name), {}, narrow};
   }
-  static Value Constant(std::string name, Tensor tensor) {
-    return {Kind::kConstant, nullptr, std::move(tensor), std::move(name), {}};
+  static Value Constant(std::string name, Tensor tensor, const NarrowType* narrow = nullptr) {
+    return {Kind::kConstant, nullptr, std::move(tensor), std::move(name), {}, narrow};
   }
   bool poisoned() const { return kind == Kind::kPoisoned; }
   bool is_sequence() const { return kind == Kind::kSequence; }
   /// OK, or what it is instead of a tensor.
   Status CheckTensor() const;
-  /// Of a tensor.
+  /// Of a tensor, as it is held.
   const TensorType& type() const { return kind == Kind::kOp ? op->type() : tensor.type(); }
 };
 
@@ -109,6 +114,8 @@ class GraphImporter {
   Status ImportNodes(const Nodes& nodes, Scope& scope);
   Status ImportNode(const onnx::NodeProto& node, Scope& scope);
   Status ImportOperator(const onnx::NodeProto& node, Scope& scope);
+  /// OK, or that `op` refuses an operand's type.
+  Status CheckNarrow(const onnx::NodeProto& node, const OnnxOp& op, Scope& scope) const;
   /// Calls the op of a result by the result's name, if its name begins with `part`.
   void NameResult(const std::string& name, const Value& value, const std::string& part);
   Status ImportCall(const onnx::NodeProto& node, const onnx::FunctionProto& function, Scope& scope);

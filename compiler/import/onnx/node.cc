@@ -45,6 +45,8 @@ StatusOr<TensorType> Node::OperandType(int i) {
   return value(i)->type();
 }
 
+const NarrowType* Node::Narrow(int i) { return Has(i) ? value(i)->narrow : nullptr; }
+
 StatusOr<Tensor> Node::Known(int i, const std::string& name) {
   if (!Has(i)) return InvalidInput("operand '", name, "' is missing");
   auto value = importer_->ValueOf(*scope_->Find(proto_.input(i)), KnownValues::Inputs::kUse);
@@ -143,13 +145,18 @@ StatusOr<ElementType> Node::TypeAttribute(const std::string& name,
   return ToElementType(static_cast<int>(attribute->i()));
 }
 
+const NarrowType* Node::NarrowAttribute(const std::string& name) const {
+  const int64_t type = Int(name);
+  return type > 0 && type < 1000 ? FindNarrowType(static_cast<int>(type)) : nullptr;
+}
+
 void Node::Rename() { importer_->NameOps(proto_); }
 
 bool Node::Wants(int i) const { return i < proto_.output_size() && !proto_.output(i).empty(); }
 
-Status Node::Result(int i, const StatusOr<Op*>& value) {
+Status Node::Result(int i, const StatusOr<Op*>& value, const NarrowType* narrow) {
   KILN_RETURN_IF_ERROR(value.status());
-  if (Wants(i)) scope_->Define(proto_.output(i), Value::FromOp(*value));
+  if (Wants(i)) scope_->Define(proto_.output(i), Value::FromOp(*value, narrow));
   return OkStatus();
 }
 
@@ -163,9 +170,10 @@ void Node::PoisonAll() {
   for (int i = 0; i < num_results(); ++i) Poison(i);
 }
 
-Status Node::ConstantResult(Tensor value) {
-  if (Wants(0))
-    scope_->Define(proto_.output(0), Value::Constant(proto_.output(0), std::move(value)));
+Status Node::ConstantResult(Tensor value, const NarrowType* narrow) {
+  if (Wants(0)) {
+    scope_->Define(proto_.output(0), Value::Constant(proto_.output(0), std::move(value), narrow));
+  }
   return OkStatus();
 }
 

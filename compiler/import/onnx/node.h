@@ -15,6 +15,7 @@
 namespace kiln::onnx_import {
 
 class GraphImporter;
+struct NarrowType;
 struct Scope;
 struct Value;
 
@@ -42,6 +43,8 @@ class Node {
   StatusOr<std::vector<Op*>> Sequence(int i);
   /// The operand's type, without making it a value of the graph.
   StatusOr<TensorType> OperandType(int i);
+  /// The operand's NarrowType; nullptr where it is of none, or missing.
+  const NarrowType* Narrow(int i);
   /// The value of operand `name`, which must be known when compiling; otherwise Unimplemented
   /// "operand 'NAME' must be known when compiling". Uses the known graph inputs.
   StatusOr<Tensor> Known(int i, const std::string& name);
@@ -70,6 +73,8 @@ class Node {
   const onnx::GraphProto& Subgraph(const std::string& name) const { return Find(name)->g(); }
   /// The element type that an int attribute names; `default_value` when it is absent.
   StatusOr<ElementType> TypeAttribute(const std::string& name, ElementType default_value) const;
+  /// The NarrowType that an int attribute names; nullptr where it does not.
+  const NarrowType* NarrowAttribute(const std::string& name) const;
   const onnx::AttributeProto* Find(const std::string& name) const;
 
   /// After another node's ops were made: ops made from now on belong to this one again.
@@ -80,7 +85,7 @@ class Node {
   /// Somebody may read result `i`.
   bool Wants(int i) const;
   /// Sets result `i`; OK when the op is.
-  Status Result(int i, const StatusOr<Op*>& value);
+  Status Result(int i, const StatusOr<Op*>& value, const NarrowType* narrow = nullptr);
   Status Result(const StatusOr<Op*>& value) { return Result(0, value); }
   /// Sets result `i` to a value of any kind.
   void Define(int i, Value value);
@@ -88,7 +93,7 @@ class Node {
   void Poison(int i);
   void PoisonAll();
   /// Sets result 0 to a constant.
-  Status ConstantResult(Tensor value);
+  Status ConstantResult(Tensor value, const NarrowType* narrow = nullptr);
 
   /// An op of this node; shorthand for builder().Make.
   StatusOr<Op*> Make(std::string_view kind, const std::vector<StatusOr<Op*>>& operands,

@@ -43,6 +43,13 @@ AttributeSpec Required(AttributeSpec spec);
 AttributeSpec Since(int first, AttributeSpec spec);
 AttributeSpec Until(int last, AttributeSpec spec);
 
+/// What an operator does with an operand of a NarrowType.
+enum class OnNarrow : uint8_t {
+  kRefuse,  ///< the node is not supported
+  kPassOn,  ///< result 0 is of operand 0's type
+  kHandle,  ///< the handler asks for it, and tells it of its results
+};
+
 struct OnnxOp {
   std::string name;  ///< with the domain in front, if it is not ONNX's own: see OperatorName
   /// Builds the node's results. Preflight has checked the attributes' names and types and the
@@ -56,6 +63,7 @@ struct OnnxOp {
   int first = 1;  ///< opset versions whose schema of this operator the handler knows
   int last = kLatestOpset;
   std::string limits;  ///< what is not supported, for the printed table
+  OnNarrow on_narrow = OnNarrow::kRefuse;
 };
 
 /// What the table calls a node's operator: "Conv", "ai.onnx.preview.training.Adam".

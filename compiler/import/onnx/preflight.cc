@@ -37,7 +37,7 @@ Status CheckAttribute(const OnnxOp& op, const AttributeProto& attribute, int64_t
     return InvalidInput("attribute '", attribute.name(), "' must be of type ",
                         AttributeTypeName(spec->type), ", found ", AttributeTypeName(type));
   }
-  if (type == AttributeProto::TENSOR) return ToElementType(attribute.t().data_type()).status();
+  if (type == AttributeProto::TENSOR) return ToHeldType(attribute.t().data_type()).status();
   return OkStatus();
 }
 
@@ -49,7 +49,7 @@ class Walk {
   void Graph(const GraphProto& graph, const Opsets& opsets) {
     for (const auto& input : graph.input()) Value(input);
     for (const auto& tensor : graph.initializer()) {
-      Report(Printable(tensor.name()), ToElementType(tensor.data_type()).status());
+      Report(Printable(tensor.name()), ToHeldType(tensor.data_type()).status());
     }
     for (const NodeProto& node : graph.node()) pending_.push_back({&node, &opsets});
     Drain();
@@ -73,7 +73,7 @@ class Walk {
     if (type->has_sequence_type()) type = &type->sequence_type().elem_type();
     if (type->has_tensor_type()) {
       const int element = type->tensor_type().elem_type();
-      if (element != 0) Report(Printable(value.name()), ToElementType(element).status());
+      if (element != 0) Report(Printable(value.name()), ToHeldType(element).status());
     } else if (type->value_case() != onnx::TypeProto::VALUE_NOT_SET) {
       Report(Printable(value.name()),
              Unsupported("only tensors and sequences of them are supported as inputs"));

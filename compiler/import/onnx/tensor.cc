@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 
+#include "compiler/import/onnx/narrow_type.h"
+
 namespace kiln::onnx_import {
 
 namespace {
@@ -111,6 +113,28 @@ StatusOr<Tensor> FromExternal(TensorType type, const TensorProto& proto, Externa
   return FromBytes(std::move(type), std::move(owner), bytes);
 }
 
+// Codes lie packed in bytes, in int32_data one byte a number.
+StatusOr<Tensor> FromCodes(const NarrowType& narrow, Shape shape, const TensorProto& proto,
+                           ExternalData* external) {
+  const int64_t size = narrow.PackedBytes(ElementCount(shape));
+  std::span<const char> bytes;
+  std::shared_ptr<const void> owner;
+  std::string typed;
+  if (proto.data_location() == TensorProto::EXTERNAL) {
+    KILN_ASSIGN_OR_RETURN(owner, external->Find(proto, size, &bytes));
+  } else if (proto.has_raw_data()) {
+    bytes = external->raw_data().Find(proto.raw_data()).value_or(std::span(proto.raw_data()));
+  } else {
+    for (const int32_t byte : proto.int32_data()) typed += static_cast<char>(byte);
+    bytes = typed;
+  }
+  if (static_cast<int64_t>(bytes.size()) != size) {
+    return InvalidInput("holds ", bytes.size(), " bytes, ", FormatInts(shape), " of ",
+                        DataTypeName(narrow.data_type), " needs ", size);
+  }
+  return Unpack(narrow, std::move(shape), bytes);
+}
+
 // The linear position of value `i` of a sparse tensor, from either form of indices.
 StatusOr<int64_t> SparseOffset(const Tensor& indices, const Shape& shape, int64_t i) {
   if (indices.type().rank() == 1) {
@@ -146,6 +170,11 @@ StatusOr<ElementType> ToElementType(int data_type) {
     return Unsupported("element type ", DataTypeName(data_type), " is not supported");
   }
   return *kDataTypes[data_type].element;
+}
+
+StatusOr<ElementType> ToHeldType(int data_type) {
+  if (const NarrowType* const narrow = FindNarrowType(data_type)) return narrow->held;
+  return ToElementType(data_type);
 }
 
 int ToDataType(ElementType type) {
@@ -201,10 +230,13 @@ StatusOr<std::shared_ptr<const MappedFile>> ExternalData::Find(const TensorProto
 }
 
 StatusOr<Tensor> ToTensor(TensorProto* proto, ExternalData* external) {
-  KILN_ASSIGN_OR_RETURN(const ElementType element, ToElementType(proto->data_type()));
+  KILN_ASSIGN_OR_RETURN(const ElementType element, ToHeldType(proto->data_type()));
   KILN_ASSIGN_OR_RETURN(Shape shape, ToShape(element, proto->dims()));
-  TensorType type{element, std::move(shape), {}};
   if (proto->has_segment()) return Unsupported("tensors in segments are not supported");
+  if (const NarrowType* const narrow = FindNarrowType(proto->data_type())) {
+    return FromCodes(*narrow, std::move(shape), *proto, external);
+  }
+  TensorType type{element, std::move(shape), {}};
   if (proto->data_location() == TensorProto::EXTERNAL) {
     return FromExternal(std::move(type), *proto, external);
   }

@@ -15,9 +15,12 @@ namespace kiln::onnx_import {
 /// "FLOAT", "COMPLEX64", ...: ONNX's own name of a DataType.
 std::string DataTypeName(int data_type);
 
-/// The element type of an ONNX DataType; Unsupported for strings, complex numbers and those
-/// narrower than 8 bits.
+/// The element type of an ONNX DataType; Unsupported for strings, complex numbers and those that
+/// Kiln has none for (narrow_type.h).
 StatusOr<ElementType> ToElementType(int data_type);
+/// The element type that holds values of an ONNX DataType: ToElementType, or the wider one of a
+/// NarrowType.
+StatusOr<ElementType> ToHeldType(int data_type);
 /// The ONNX DataType of an element type.
 int ToDataType(ElementType type);
 

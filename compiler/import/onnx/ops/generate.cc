@@ -13,12 +13,12 @@ namespace {
 Status Constant(Node& n) {
   if (n.HasAttribute("value")) {
     KILN_ASSIGN_OR_RETURN(Tensor value, n.TensorAttribute("value"));
-    return n.ConstantResult(std::move(value));
+    return n.ConstantResult(std::move(value), FindNarrowType(n.Find("value")->t().data_type()));
   }
   if (n.HasAttribute("sparse_value")) {
     onnx::SparseTensorProto copy = n.Find("sparse_value")->sparse_tensor();
     KILN_ASSIGN_OR_RETURN(Tensor value, ToTensor(&copy, &n.importer().external_data()));
-    return n.ConstantResult(std::move(value));
+    return n.ConstantResult(std::move(value), FindNarrowType(copy.values().data_type()));
   }
   if (n.HasAttribute("value_int")) {
     return n.ConstantResult(Tensor::FromInts(ElementType::kI64, {}, {n.Int("value_int")}));
@@ -50,7 +50,10 @@ Status ConstantOfShape(Node& n) {
     }
   }
   KILN_RETURN_IF_ERROR(CheckedByteSize(value.type().element, shape).status());
-  return n.Result(n.builder().Broadcast(n.builder().Constant(value.Reshaped({})), shape));
+  const NarrowType* const narrow =
+      n.HasAttribute("value") ? FindNarrowType(n.Find("value")->t().data_type()) : nullptr;
+  return n.Result(0, n.builder().Broadcast(n.builder().Constant(value.Reshaped({})), shape),
+                  narrow);
 }
 
 // The number of steps from start to limit; the operands are one number each.
@@ -79,10 +82,17 @@ Status Range(Node& n) {
       return InvalidInput("start, limit and delta must be one number each, of one type");
     }
   }
+  if (n.Int("stash_type", 1) != 1) {
+    return Unsupported("attribute 'stash_type' other than 1 is not supported");
+  }
   KILN_ASSIGN_OR_RETURN(const int64_t length, RangeLength(start, limit, delta));
-  const StatusOr<Op*> steps = IotaAlong(b, 1, 0, length, start.type().element);
-  return n.Result(
-      b.Add(b.Mul(steps, b.Constant(delta.Reshaped({}))), b.Constant(start.Reshaped({}))));
+  const ElementType element = start.type().element;
+  const ElementType wide = IsFloat(element) && ByteSize(element) == 2 ? ElementType::kF32 : element;
+  const auto number = [&](const Tensor& value) {
+    return b.Cast(b.Constant(value.Reshaped({})), wide);
+  };
+  const StatusOr<Op*> steps = IotaAlong(b, 1, 0, length, wide);
+  return n.Result(b.Cast(b.Add(b.Mul(steps, number(delta)), number(start)), element));
 }
 
 // column - row, as [rows, columns] of i64.
@@ -160,7 +170,7 @@ std::vector<OnnxOp> GeneratorOps() {
   ops.push_back({.name = "Range",
                  .handler = Range,
                  .operands = {3, 3},
-                 .last = 26,
+                 .attributes = {Since(27, Int("stash_type"))},
                  .limits = "known operands"});
   ops.push_back({.name = "EyeLike", .handler = EyeLike, .attributes = {Int("dtype"), Int("k")}});
   ops.push_back({.name = "Trilu",

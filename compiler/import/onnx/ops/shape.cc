@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/import/foreign/build.h"
+#include "compiler/import/foreign/movement.h"
 #include "compiler/import/onnx/node.h"
 #include "compiler/import/onnx/tensor.h"
 
@@ -79,16 +80,7 @@ Status Squeeze(Node& n) {
     KILN_ASSIGN_OR_RETURN(axes, Axes(n));
     KILN_ASSIGN_OR_RETURN(axes, NormalAxes(axes, static_cast<int64_t>(x->shape().size())));
   }
-  Shape shape;
-  for (size_t d = 0; d < x->shape().size(); ++d) {
-    const bool named = std::binary_search(axes.begin(), axes.end(), static_cast<int64_t>(d));
-    if (named && x->shape()[d] != 1) {
-      return InvalidInput("dimension ", static_cast<int64_t>(d), " of ", x->type().ToString(),
-                          " is not 1 and cannot be squeezed");
-    }
-    if (!named && !(all && x->shape()[d] == 1)) shape.push_back(x->shape()[d]);
-  }
-  return n.Result(n.builder().Reshape(x, shape));
+  return n.Result(foreign::Squeeze(n.builder(), x, all ? UnitAxes(x->shape()) : axes));
 }
 
 Status Unsqueeze(Node& n) {
@@ -143,24 +135,34 @@ std::vector<OnnxOp> ShapeOps() {
                  .operands = {1, 2},
                  .attributes = {Until(4, Ints("shape")), Since(14, Int("allowzero")),
                                 Until(4, Ints("consumed_inputs"))},
-                 .limits = "known shape"});
-  ops.push_back({.name = "Flatten", .handler = Flatten, .attributes = {Int("axis")}});
+                 .limits = "known shape",
+                 .on_narrow = OnNarrow::kPassOn});
+  ops.push_back({.name = "Flatten",
+                 .handler = Flatten,
+                 .attributes = {Int("axis")},
+                 .on_narrow = OnNarrow::kPassOn});
   ops.push_back({.name = "Squeeze",
                  .handler = Squeeze,
                  .operands = {1, 2},
                  .attributes = {Until(12, Ints("axes"))},
-                 .limits = "known axes"});
+                 .limits = "known axes",
+                 .on_narrow = OnNarrow::kPassOn});
   ops.push_back({.name = "Unsqueeze",
                  .handler = Unsqueeze,
                  .operands = {1, 2},
                  .attributes = {Required(Until(12, Ints("axes")))},
-                 .limits = "known axes"});
+                 .limits = "known axes",
+                 .on_narrow = OnNarrow::kPassOn});
   ops.push_back({.name = "Shape",
                  .handler = ShapeOf,
-                 .attributes = {Since(15, Int("start")), Since(15, Int("end"))}});
-  ops.push_back({.name = "Size", .handler = Size});
+                 .attributes = {Since(15, Int("start")), Since(15, Int("end"))},
+                 .on_narrow = OnNarrow::kHandle});
+  ops.push_back({.name = "Size", .handler = Size, .on_narrow = OnNarrow::kHandle});
   ops.push_back({.name = "Expand", .handler = Expand, .operands = {2, 2}, .limits = "known shape"});
-  ops.push_back({.name = "Transpose", .handler = Transpose, .attributes = {Ints("perm")}});
+  ops.push_back({.name = "Transpose",
+                 .handler = Transpose,
+                 .attributes = {Ints("perm")},
+                 .on_narrow = OnNarrow::kPassOn});
   return ops;
 }
 

@@ -258,9 +258,9 @@ TEST(OnnxImport, TheTableSaysVersionsAndLimits) {
   ASSERT_TRUE(ops.ok()) << ops.status();
   EXPECT_GT(ops->size(), 150u);
   for (const ImportableOp& op : *ops) {
-    if (op.name == "Range") {
-      EXPECT_EQ(op.versions, "1 to 26");
-      EXPECT_EQ(op.limits, "known operands");
+    if (op.name == "Upsample") {
+      EXPECT_EQ(op.versions, "7 to 9");
+      EXPECT_EQ(op.limits, "known scales");
     }
   }
   EXPECT_FALSE(ImportableOps("nonsense").ok());
