@@ -15,11 +15,12 @@ const OpTable& Table() {
   static const OpTable* const table = [] {
     auto* ops = new OpTable;
     for (const auto family :
-         {UnaryOps,     BinaryOps,        CastOps,     ShapeOps,       MovementOps,
-          GatherOps,    GeneratorOps,     ReduceOps,   ContractionOps, EinsumOps,
-          PoolOps,      NormalizationOps, ResizeOps,   GridSampleOps,  QuantizationOps,
-          RecurrentOps, LossOps,          ControlOps,  SequenceOps,    SignalOps,
-          RoiOps,       TextOps,          TrainingOps, DeterminantOps, AttentionOps}) {
+         {UnaryOps,     BinaryOps,         CastOps,     ShapeOps,       MovementOps,
+          GatherOps,    GeneratorOps,      ReduceOps,   ContractionOps, EinsumOps,
+          PoolOps,      NormalizationOps,  ResizeOps,   GridSampleOps,  QuantizationOps,
+          RecurrentOps, LossOps,           ControlOps,  SequenceOps,    SignalOps,
+          RoiOps,       TextOps,           TrainingOps, DeterminantOps, AttentionOps,
+          ColumnOps,    LinearAttentionOps}) {
       for (OnnxOp& op : family()) {
         std::string name = op.name;
         ops->emplace(std::move(name), std::move(op));

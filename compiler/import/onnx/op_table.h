@@ -75,30 +75,32 @@ const OnnxOp* FindOnnxOp(std::string_view name);
 const std::vector<const OnnxOp*>& AllOnnxOps();
 
 // The families.
-std::vector<OnnxOp> UnaryOps();          // ops/unary.cc: activations, mathematical functions
-std::vector<OnnxOp> BinaryOps();         // ops/binary.cc: arithmetic, comparison, Where, Clip
-std::vector<OnnxOp> CastOps();           // ops/cast.cc: Cast, CastLike, Identity, Dropout
-std::vector<OnnxOp> ShapeOps();          // ops/shape.cc: Reshape, Squeeze, Shape, ...
-std::vector<OnnxOp> MovementOps();       // ops/movement.cc: Slice, Concat, Pad, Tile, ...
-std::vector<OnnxOp> GatherOps();         // ops/gather.cc: Gather*, Scatter*, OneHot, ...
-std::vector<OnnxOp> GeneratorOps();      // ops/generate.cc: Range, EyeLike, windows, ...
-std::vector<OnnxOp> ReduceOps();         // ops/reduce.cc: Reduce*, Arg*, TopK, CumSum
-std::vector<OnnxOp> ContractionOps();    // ops/contraction.cc: MatMul, Gemm, Conv, ConvTranspose
-std::vector<OnnxOp> EinsumOps();         // ops/einsum.cc
-std::vector<OnnxOp> PoolOps();           // ops/pool.cc
-std::vector<OnnxOp> NormalizationOps();  // ops/normalization.cc: Softmax, *Normalization, LRN
-std::vector<OnnxOp> ResizeOps();         // ops/resize.cc: Resize, Upsample
-std::vector<OnnxOp> GridSampleOps();     // ops/grid_sample.cc
-std::vector<OnnxOp> QuantizationOps();   // ops/quantization.cc
-std::vector<OnnxOp> RecurrentOps();      // ops/recurrent.cc: RNN, GRU, LSTM
-std::vector<OnnxOp> LossOps();           // ops/loss.cc
-std::vector<OnnxOp> ControlOps();        // ops/control.cc: If, Loop, Scan
-std::vector<OnnxOp> SequenceOps();       // ops/sequence.cc: Sequence*, Optional*
-std::vector<OnnxOp> SignalOps();         // ops/signal.cc: DFT, STFT, MelWeightMatrix
-std::vector<OnnxOp> RoiOps();            // ops/roi.cc: RoiAlign
-std::vector<OnnxOp> TextOps();           // ops/text.cc: TfIdfVectorizer
-std::vector<OnnxOp> DeterminantOps();    // ops/determinant.cc
-std::vector<OnnxOp> AttentionOps();      // ops/attention.cc: Attention, RotaryEmbedding
-std::vector<OnnxOp> TrainingOps();       // ops/training.cc: Adagrad, Adam, Momentum
+std::vector<OnnxOp> UnaryOps();            // ops/unary.cc: activations, mathematical functions
+std::vector<OnnxOp> BinaryOps();           // ops/binary.cc: arithmetic, comparison, Where, Clip
+std::vector<OnnxOp> CastOps();             // ops/cast.cc: Cast, CastLike, Identity, Dropout
+std::vector<OnnxOp> ShapeOps();            // ops/shape.cc: Reshape, Squeeze, Shape, ...
+std::vector<OnnxOp> MovementOps();         // ops/movement.cc: Slice, Concat, Pad, Tile, ...
+std::vector<OnnxOp> GatherOps();           // ops/gather.cc: Gather*, Scatter*, OneHot, ...
+std::vector<OnnxOp> GeneratorOps();        // ops/generate.cc: Range, EyeLike, windows, ...
+std::vector<OnnxOp> ReduceOps();           // ops/reduce.cc: Reduce*, Arg*, TopK, CumSum
+std::vector<OnnxOp> ContractionOps();      // ops/contraction.cc: MatMul, Gemm, Conv, ConvTranspose
+std::vector<OnnxOp> EinsumOps();           // ops/einsum.cc
+std::vector<OnnxOp> PoolOps();             // ops/pool.cc
+std::vector<OnnxOp> NormalizationOps();    // ops/normalization.cc: Softmax, *Normalization, LRN
+std::vector<OnnxOp> ResizeOps();           // ops/resize.cc: Resize, Upsample
+std::vector<OnnxOp> GridSampleOps();       // ops/grid_sample.cc
+std::vector<OnnxOp> ColumnOps();           // ops/columns.cc: Col2Im, DeformConv
+std::vector<OnnxOp> QuantizationOps();     // ops/quantization.cc
+std::vector<OnnxOp> RecurrentOps();        // ops/recurrent.cc: RNN, GRU, LSTM
+std::vector<OnnxOp> LossOps();             // ops/loss.cc
+std::vector<OnnxOp> ControlOps();          // ops/control.cc: If, Loop, Scan
+std::vector<OnnxOp> SequenceOps();         // ops/sequence.cc: Sequence*, Optional*
+std::vector<OnnxOp> SignalOps();           // ops/signal.cc: DFT, STFT, MelWeightMatrix
+std::vector<OnnxOp> RoiOps();              // ops/roi.cc: RoiAlign
+std::vector<OnnxOp> TextOps();             // ops/text.cc: TfIdfVectorizer
+std::vector<OnnxOp> DeterminantOps();      // ops/determinant.cc
+std::vector<OnnxOp> AttentionOps();        // ops/attention.cc: Attention, RotaryEmbedding, ...
+std::vector<OnnxOp> LinearAttentionOps();  // ops/linear_attention.cc: and CausalConvWithState
+std::vector<OnnxOp> TrainingOps();         // ops/training.cc: Adagrad, Adam, Momentum, Gradient
 
 }  // namespace kiln::onnx_import

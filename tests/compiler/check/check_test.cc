@@ -41,7 +41,7 @@ class OnnxCases : public testing::Test {
 TEST_F(OnnxCases, Node) {
   Counts counts;
   RunFolder("node", &counts);
-  EXPECT_GE(counts.passed, 838);
+  EXPECT_GE(counts.passed, 890);
 }
 
 TEST_F(OnnxCases, Models) {
@@ -49,7 +49,7 @@ TEST_F(OnnxCases, Models) {
   for (const char* const folder : {"pytorch-converted", "pytorch-operator", "simple"}) {
     RunFolder(folder, &counts);
   }
-  EXPECT_GE(counts.passed, 120);
+  EXPECT_GE(counts.passed, 134);
 }
 
 }  // namespace

@@ -1,18 +1,16 @@
-// Attention and RotaryEmbedding, of opset 23 on. Heads are dimension 1: [batch, heads, length,
-// size].
+// Attention and RotaryEmbedding, of opset 23 on, and FlexAttention.
+#include "compiler/import/onnx/ops/attention.h"
+
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "compiler/import/foreign/build.h"
-#include "compiler/import/onnx/node.h"
+#include "compiler/import/foreign/movement.h"
+#include "compiler/import/onnx/graph_importer.h"
 
 namespace kiln::onnx_import {
 
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-/// [batch, length, heads * size] as [batch, heads, length, size].
 StatusOr<Op*> SplitHeads(Builder& b, Op* x, int64_t heads) {
   if (heads < 1 || x->shape()[2] % heads != 0) {
     return InvalidInput(x->type().ToString(), " does not have ", heads, " heads");
@@ -26,6 +24,20 @@ StatusOr<Op*> JoinHeads(Builder& b, Op* x) {
   return b.Reshape(b.Transpose(x, {0, 2, 1, 3}), {shape[0], shape[2], shape[1] * shape[3]});
 }
 
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Each head of keys or values `x` as often as it is shared by one of `heads` queries.
+StatusOr<Op*> ShareHeads(Builder& b, Op* x, int64_t heads) {
+  const int64_t own = x->shape()[1];
+  if (own == heads) return x;
+  if (own < 1 || heads % own != 0) {
+    return InvalidInput(heads, " heads of queries do not share ", own, " of keys");
+  }
+  return RepeatEach(b, x, 1, heads / own);
+}
+
 class AttentionBuilder {
  public:
   explicit AttentionBuilder(Node& node) : n_(node), b_(node.builder()) {}
@@ -35,8 +47,8 @@ class AttentionBuilder {
     KILN_RETURN_IF_ERROR(n_.Result(1, key_));
     KILN_RETURN_IF_ERROR(n_.Result(2, value_));
     const int64_t heads = query_->shape()[1];
-    KILN_ASSIGN_OR_RETURN(Op* const keys, Repeat(key_, heads));
-    KILN_ASSIGN_OR_RETURN(Op* const values, Repeat(value_, heads));
+    KILN_ASSIGN_OR_RETURN(Op* const keys, ShareHeads(b_, key_, heads));
+    KILN_ASSIGN_OR_RETURN(Op* const values, ShareHeads(b_, value_, heads));
     // Both factors carry the root of the scale, so that narrow types do not overflow.
     const double scale =
         std::sqrt(n_.Float("scale", 1 / std::sqrt(static_cast<double>(query_->shape()[3]))));
@@ -91,19 +103,6 @@ class AttentionBuilder {
     return OkStatus();
   }
 
-  // Each head of `x` as often as queries share it.
-  StatusOr<Op*> Repeat(Op* x, int64_t heads) {
-    const Shape shape = x->shape();
-    if (shape[1] == heads) return x;
-    if (shape[1] < 1 || heads % shape[1] != 0) {
-      return InvalidInput(heads, " heads of queries do not share ", shape[1], " of keys");
-    }
-    const StatusOr<Op*> wide =
-        b_.Broadcast(b_.Reshape(x, {shape[0], shape[1], 1, shape[2], shape[3]}),
-                     {shape[0], shape[1], heads / shape[1], shape[2], shape[3]});
-    return b_.Reshape(wide, {shape[0], heads, shape[2], shape[3]});
-  }
-
   // `scores` where `visible`, -infinity elsewhere.
   StatusOr<Op*> Hide(const StatusOr<Op*>& visible, const StatusOr<Op*>& scores) {
     return n_.Make("where", {visible, scores, b_.Scalar(query_->element(), -kInfinity)});
@@ -150,6 +149,52 @@ class AttentionBuilder {
 };
 
 Status Attention(Node& n) { return AttentionBuilder(n).Run(); }
+
+// What the subgraph in attribute `name` makes of `x`, of the same type; x itself without one;
+// nullptr when a node of it failed.
+StatusOr<Op*> Modified(Node& n, const std::string& name, const StatusOr<Op*>& x) {
+  if (!x.ok() || *x == nullptr || !n.HasAttribute(name)) return x;
+  const onnx::GraphProto& body = n.Subgraph(name);
+  KILN_ASSIGN_OR_RETURN(Scope scope, n.importer().OpenBody(body, n.scope()));
+  KILN_ASSIGN_OR_RETURN(auto values, n.importer().ImportBody(body, scope, {Value::FromOp(*x)}));
+  n.Rename();
+  if (values.size() != 1) return InvalidInput("attribute '", name, "' must give one tensor");
+  if (values[0].poisoned()) return nullptr;
+  KILN_ASSIGN_OR_RETURN(Op* const y, n.importer().ToOp(&values[0]));
+  if (y->type() == (*x)->type()) return y;
+  return InvalidInput("attribute '", name, "' gives ", y->type().ToString(), ", expected ",
+                      (*x)->type().ToString());
+}
+
+// prob_mod(softmax(score_mod(scale Q K^T))) V
+Status FlexAttention(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Op* const query, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(Op * key, n.operand(1));
+  KILN_ASSIGN_OR_RETURN(Op * value, n.operand(2));
+  for (const Op* const x : {query, key, value}) {
+    if (Rank(x) != 4) return InvalidInput("Q, K and V need 4 dimensions: ", x->type().ToString());
+  }
+  KILN_ASSIGN_OR_RETURN(key, ShareHeads(b, key, query->shape()[1]));
+  KILN_ASSIGN_OR_RETURN(value, ShareHeads(b, value, query->shape()[1]));
+  const bool wide = query->element() == ElementType::kF64;
+  KILN_ASSIGN_OR_RETURN(
+      const ElementType precision,
+      n.TypeAttribute("softmax_precision", wide ? ElementType::kF64 : ElementType::kF32));
+  const double size = static_cast<double>(std::max<int64_t>(query->shape()[3], 1));
+  const StatusOr<Op*> scores = b.MulScalar(
+      n.Make("matmul", {b.Cast(query, precision), b.Cast(key, precision)}, {{"transpose_b", true}}),
+      n.Float("scale", 1 / std::sqrt(size)));
+  KILN_ASSIGN_OR_RETURN(Op* const modified, Modified(n, "score_mod", scores));
+  const StatusOr<Op*> weights =
+      modified == nullptr ? modified : n.Make("softmax", {modified}, {{"axis", int64_t{3}}});
+  KILN_ASSIGN_OR_RETURN(Op* const kept, Modified(n, "prob_mod", weights));
+  if (kept == nullptr) {
+    n.PoisonAll();
+    return OkStatus();
+  }
+  return n.Result(b.Cast(n.Make("matmul", {kept, b.Cast(value, precision)}), query->element()));
+}
 
 // The cosines or sines of the positions, [batch or 1, 1, length, half].
 StatusOr<Op*> Cache(Node& n, int operand, int64_t half) {
@@ -224,6 +269,12 @@ std::vector<OnnxOp> AttentionOps() {
                  .operands = {3, 4},
                  .attributes = {Int("interleaved"), Int("num_heads"), Int("rotary_embedding_dim")},
                  .first = 23});
+  ops.push_back({.name = "ai.onnx.preview.FlexAttention",
+                 .handler = FlexAttention,
+                 .operands = {3, 3},
+                 .attributes = {Body("score_mod"), Body("prob_mod"), Float("scale"),
+                                Int("softmax_precision")},
+                 .last = 1});
   return ops;
 }
 

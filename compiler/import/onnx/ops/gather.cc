@@ -30,6 +30,33 @@ Status ScatterNd(Node& n) {
                          {{"reduction", n.String("reduction", "none")}}));
 }
 
+// Writes `update` into the cache, from a position of its own for each item of the batch on; past
+// the end it goes on at the start (circular).
+Status TensorScatter(Node& n) {
+  Builder& b = n.builder();
+  KILN_ASSIGN_OR_RETURN(Op* const cache, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(Op* const update, n.operand(1));
+  KILN_ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(n.Int("axis", -2), Rank(cache)));
+  const std::string mode = n.String("mode", "linear");
+  if (mode != "linear" && mode != "circular") return InvalidInput("mode is ", Quote(mode));
+  if (axis == 0) return InvalidInput("the axis is that of the batch");
+  if (Rank(update) != Rank(cache) || update->shape()[axis] > cache->shape()[axis]) {
+    return InvalidInput(update->type().ToString(), " does not fit ", cache->type().ToString());
+  }
+  KILN_ASSIGN_OR_RETURN(Op * to,
+                        IotaAlong(b, Rank(cache), axis, update->shape()[axis], ElementType::kI64));
+  if (n.Has(2)) {
+    const StatusOr<Op*> start = b.Cast(n.operand(2), ElementType::kI64);
+    KILN_ASSIGN_OR_RETURN(to, b.Add(AlongAxis(b, start, 0, Rank(cache)), to));
+  }
+  if (mode == "circular") {
+    const Tensor extent = Tensor::FromInts(ElementType::kI64, {}, {cache->shape()[axis]});
+    KILN_ASSIGN_OR_RETURN(to, n.Make("mod", {to, b.Constant(extent)}));
+  }
+  return n.Result(n.Make("scatter_elements", {cache, b.Broadcast(to, update->shape()), update},
+                         {{"axis", axis}, {"reduction", "none"}}));
+}
+
 // The result has the indices' shape with a dimension of `depth` put in at `axis`, and the second
 // value of `values` where the index (negative ones count from the end) meets the position.
 Status OneHot(Node& n) {
@@ -152,6 +179,11 @@ std::vector<OnnxOp> GatherOps() {
                  .handler = ScatterNd,
                  .operands = {3, 3},
                  .attributes = {Since(16, String("reduction"))}});
+  ops.push_back({.name = "TensorScatter",
+                 .handler = TensorScatter,
+                 .operands = {2, 3},
+                 .attributes = {String("mode"), Int("axis")},
+                 .first = 24});
   ops.push_back({.name = "OneHot",
                  .handler = OneHot,
                  .operands = {3, 3},

@@ -141,24 +141,95 @@ StatusOr<Op*> MakeResize(Node& n, Op* x, const Extents& extents, const Sampling&
                  {"extrapolation_value", n.Float("extrapolation_value", 0)}});
 }
 
+/// Where the sample of result index i lies in the operand: step * i + first.
+struct Places {
+  double step, first;
+};
+
+StatusOr<Places> PlacesOf(const std::string& coordinates, double scale, double from, double to) {
+  const double exact = scale * from;  // `to` before it was rounded down
+  if (coordinates == "asymmetric") return Places{1 / scale, 0};
+  if (coordinates == "align_corners") return Places{exact > 1 ? (from - 1) / (exact - 1) : 0, 0};
+  if (coordinates == "pytorch_half_pixel" && exact <= 1) return Places{0, -0.5};
+  const Places half_pixel = {1 / scale, 0.5 / scale - 0.5};
+  if (coordinates == "half_pixel" || coordinates == "pytorch_half_pixel") return half_pixel;
+  if (coordinates == "half_pixel_symmetric") {
+    return Places{half_pixel.step, half_pixel.first + from / 2 * (1 - to / exact)};
+  }
+  return Unsupported("antialias with ", coordinates, " is not supported");
+}
+
+// The weight of a sample at a distance: a triangle, or the cubic convolution kernel.
+StatusOr<Op*> Filter(Node& n, const StatusOr<Op*>& distance, bool cubic) {
+  Builder& b = n.builder();
+  const StatusOr<Op*> d = n.Make("abs", {distance});
+  const auto scalar = [&](double value) { return b.Scalar(ElementType::kF64, value); };
+  if (!cubic) return n.Make("max", {b.Sub(scalar(1), d), scalar(0)});
+  const double a = n.Float("cubic_coeff_a", -0.75);
+  const auto polynomial = [&](double c3, double c2, double c1, double c0) {
+    const StatusOr<Op*> y = b.Mul(b.AddScalar(b.MulScalar(d, c3), c2), d);
+    return b.AddScalar(b.Mul(b.AddScalar(y, c1), d), c0);
+  };
+  const StatusOr<Op*> far = n.Make(
+      "where", {n.Make("less", {d, scalar(2)}), polynomial(a, -5 * a, 8 * a, -4 * a), scalar(0)});
+  return n.Make("where",
+                {n.Make("less_equal", {d, scalar(1)}), polynomial(a + 2, -(a + 3), 0, 1), far});
+}
+
+// A dimension that shrinks, through a filter as wide as the steps between samples: a product with
+// a matrix of weights, made of ops because a small file must not make the import allocate much.
+StatusOr<Op*> Shrink(Node& n, Op* x, int64_t axis, double scale, int64_t size,
+                     const std::string& coordinates) {
+  Builder& b = n.builder();
+  const bool cubic = n.String("mode") == "cubic";
+  const auto extent = static_cast<double>(x->shape()[axis]);
+  KILN_ASSIGN_OR_RETURN(const Places places,
+                        PlacesOf(coordinates, scale, extent, static_cast<double>(size)));
+  // How far the filter reaches; outside the image it reads the outermost sample again, or nothing.
+  const bool outside = n.Int("exclude_outside") == 0;
+  const double reach = outside ? std::ceil((cubic ? 2 : 1) / scale) + 1 : 0;
+  if (!(reach < 4096)) return Unsupported("antialias with a scale of ", scale, " is not supported");
+  const auto margin = static_cast<int64_t>(reach);
+  if (margin > 0) {
+    std::vector<int64_t> pads(Rank(x), 0);
+    pads[axis] = margin;
+    KILN_ASSIGN_OR_RETURN(
+        x, n.Make("pad", {x}, {{"low", pads}, {"high", pads}, {"mode", std::string("edge")}}));
+  }
+  const StatusOr<Op*> sample = b.AddScalar(IotaAlong(b, 2, 0, x->shape()[axis], ElementType::kF64),
+                                           -static_cast<double>(margin));
+  const StatusOr<Op*> place = b.AddScalar(
+      b.MulScalar(IotaAlong(b, 2, 1, size, ElementType::kF64), places.step), places.first);
+  const StatusOr<Op*> weights = Filter(n, b.MulScalar(b.Sub(sample, place), scale), cubic);
+  const StatusOr<Op*> shares = b.Div(weights, Reduce(b, "reduce_sum", weights, {0}, true));
+  std::vector<int64_t> order = AxesFrom(0, Rank(x));
+  std::swap(order[axis], order.back());
+  KILN_ASSIGN_OR_RETURN(Op* const samples, b.Transpose(x, order));
+  KILN_ASSIGN_OR_RETURN(Op* const matrix, b.Cast(shares, x->element()));
+  return b.Transpose(MatMulNumpy(b, samples, matrix), order);
+}
+
 Status Resize(Node& n) {
-  KILN_ASSIGN_OR_RETURN(Op* const x, n.operand(0));
+  KILN_ASSIGN_OR_RETURN(Op * x, n.operand(0));
   std::vector<int64_t> axes = AxesFrom(0, Rank(x));
   if (n.HasAttribute("axes")) {
     axes = n.Ints("axes");
     KILN_RETURN_IF_ERROR(NormalAxes(axes, Rank(x)).status());
     for (int64_t& axis : axes) axis += axis < 0 ? Rank(x) : 0;
   }
-  KILN_ASSIGN_OR_RETURN(const Extents extents, ReadExtents(n, x->shape(), axes));
-  const bool shrinks = std::any_of(extents.scales.begin(), extents.scales.end(),
-                                   [](double scale) { return scale < 1; });
-  if (n.Int("antialias") != 0 && shrinks && n.String("mode", "nearest") != "nearest") {
-    return Unsupported("attribute 'antialias' is not supported where sizes shrink");
-  }
+  KILN_ASSIGN_OR_RETURN(Extents extents, ReadExtents(n, x->shape(), axes));
   if (n.opset() < 11) return n.Result(MakeResize(n, x, extents, {"asymmetric", "floor"}, {}));
   KILN_ASSIGN_OR_RETURN(const Sampling sampling,
                         NormalSampling({n.String("coordinate_transformation_mode", "half_pixel"),
                                         n.String("nearest_mode", "round_prefer_floor")}));
+  if (n.Int("antialias") != 0 && n.String("mode", "nearest") != "nearest") {
+    for (int64_t d = 0; d < Rank(x); ++d) {
+      double& scale = extents.scales[d];
+      if (scale >= 1 || extents.sizes[d] == 0) continue;
+      KILN_ASSIGN_OR_RETURN(x, Shrink(n, x, d, scale, extents.sizes[d], sampling.coordinates));
+      scale = 1;
+    }
+  }
   std::vector<double> region;
   if (sampling.coordinates == "tf_crop_and_resize") {
     KILN_ASSIGN_OR_RETURN(region, ReadRegion(n, x->shape().size(), axes));
@@ -193,7 +264,7 @@ std::vector<OnnxOp> ResizeOps() {
                       Since(18, Ints("axes")), Since(18, Int("antialias")),
                       Since(18, String("keep_aspect_ratio_policy"))},
        .first = 10,
-       .limits = "known scales or sizes; no antialias where sizes shrink"});
+       .limits = "known scales or sizes"});
   ops.push_back({.name = "Upsample",
                  .handler = Upsample,
                  .operands = {1, 2},

@@ -22,16 +22,16 @@ StatusOr<Op*> Integer(Builder& b, int64_t value) {
   return b.Constant(Tensor::FromInts(ElementType::kI64, {}, {value}));
 }
 
-// scale * wave(2 pi i k / length), [length, bins]. Ops, not a constant: a small file must not make
+// scale * wave(2 pi i k / period), [rows, columns]. Ops, not a constant: a small file must not make
 // the import allocate much. The product is reduced while it is an integer, so the angle is
 // exact; the waves are those of double precision.
-StatusOr<Op*> Waves(Builder& b, ElementType element, int64_t length, int64_t bins,
+StatusOr<Op*> Waves(Builder& b, ElementType element, int64_t rows, int64_t columns, int64_t period,
                     std::string_view wave, double scale) {
-  const StatusOr<Op*> steps = b.Mul(IotaAlong(b, 2, 0, length, ElementType::kI64),
-                                    IotaAlong(b, 2, 1, bins, ElementType::kI64));
-  const StatusOr<Op*> phase = b.Cast(b.Make("mod", {steps, Integer(b, length)}), ElementType::kF64);
+  const StatusOr<Op*> steps = b.Mul(IotaAlong(b, 2, 0, rows, ElementType::kI64),
+                                    IotaAlong(b, 2, 1, columns, ElementType::kI64));
+  const StatusOr<Op*> phase = b.Cast(b.Make("mod", {steps, Integer(b, period)}), ElementType::kF64);
   const StatusOr<Op*> angle =
-      b.MulScalar(phase, 2 * std::numbers::pi / static_cast<double>(length));
+      b.MulScalar(phase, 2 * std::numbers::pi / static_cast<double>(period));
   return b.Cast(b.MulScalar(b.Make(wave, {angle}), scale), element);
 }
 
@@ -46,8 +46,9 @@ StatusOr<Complex> Transform(Node& n, const Complex& x, int64_t bins, bool invers
   }
   const double scale = inverse ? 1.0 / static_cast<double>(length) : 1.0;
   const ElementType element = x.re->element();
-  const StatusOr<Op*> cosine = Waves(b, element, length, bins, "cos", scale);
-  const StatusOr<Op*> sine = Waves(b, element, length, bins, "sin", inverse ? scale : -scale);
+  const StatusOr<Op*> cosine = Waves(b, element, length, bins, length, "cos", scale);
+  const StatusOr<Op*> sine =
+      Waves(b, element, length, bins, length, "sin", inverse ? scale : -scale);
   const auto times = [&](Op* part, const StatusOr<Op*>& waves) {
     return n.Make("matmul", {part, waves});
   };
@@ -59,6 +60,27 @@ StatusOr<Complex> Transform(Node& n, const Complex& x, int64_t bins, bool invers
   KILN_RETURN_IF_ERROR(re.status());
   KILN_RETURN_IF_ERROR(im.status());
   return Complex{*re, *im};
+}
+
+// The real signal of `length` samples whose spectrum begins with the bins of x, along the last
+// dimension: x_i = sum over k of w_k (re X_k cos - im X_k sin)(2 pi i k / length) / length. Bins
+// that have a mirror image, all but the first and (of an even length) the last, count twice.
+StatusOr<Op*> RealSignal(Node& n, const Complex& x, int64_t length) {
+  Builder& b = n.builder();
+  const int64_t bins = length / 2 + 1;
+  std::vector<double> counts(bins, 2.0);
+  counts[0] = 1;
+  if (length % 2 == 0) counts[bins - 1] = 1;
+  const ElementType element = x.re->element();
+  const StatusOr<Op*> weights =
+      b.Cast(b.Constant(Tensor::FromDoubles(ElementType::kF64, {bins, 1}, counts)), element);
+  const auto times = [&](Op* part, std::string_view wave) {
+    const double scale = 1 / static_cast<double>(length);
+    return n.Make("matmul",
+                  {part, b.Mul(Waves(b, element, bins, length, length, wave, scale), weights)});
+  };
+  const StatusOr<Op*> re = times(x.re, "cos");
+  return x.im == nullptr ? re : b.Sub(re, times(x.im, "sin"));
 }
 
 // [.., 1 or 2] split into its parts.
@@ -110,12 +132,12 @@ Status Dft(Node& n) {
   KILN_ASSIGN_OR_RETURN(axis, NormalAxis(axis, Rank(x)));
   if (axis == Rank(x) - 1) return InvalidInput("the axis is that of the parts");
   KILN_ASSIGN_OR_RETURN(Complex parts, Parts(b, x));
-  int64_t length = x->shape()[axis];
+  const bool one_sided = n.Int("onesided") != 0, inverse = n.Int("inverse") != 0;
+  const bool to_real = one_sided && inverse;
+  int64_t length = to_real ? 2 * (x->shape()[axis] - 1) : x->shape()[axis];
   if (n.Has(1)) {
     KILN_ASSIGN_OR_RETURN(length, n.KnownInt(1, "dft_length"));
   }
-  const bool one_sided = n.Int("onesided") != 0, inverse = n.Int("inverse") != 0;
-  if (one_sided && inverse) return Unsupported("one-sided inverse transforms are not supported");
   if (length < 1 || length > kMaxLength) {
     return Unsupported("transforms of ", length, " samples are not supported, only 1 to ",
                        kMaxLength);
@@ -123,7 +145,14 @@ Status Dft(Node& n) {
   for (Op** const part : {&parts.re, &parts.im}) {
     if (*part == nullptr) continue;
     KILN_ASSIGN_OR_RETURN(*part, SwapLast(b, *part, axis));
-    KILN_ASSIGN_OR_RETURN(*part, Fit(n, *part, length));
+    KILN_ASSIGN_OR_RETURN(*part, Fit(n, *part, to_real ? length / 2 + 1 : length));
+  }
+  if (to_real) {
+    KILN_ASSIGN_OR_RETURN(Op* const signal, RealSignal(n, parts, length));
+    KILN_ASSIGN_OR_RETURN(Op* const y, SwapLast(b, signal, axis));
+    Shape shape = y->shape();
+    shape.push_back(1);
+    return n.Result(b.Reshape(y, shape));
   }
   KILN_ASSIGN_OR_RETURN(parts, Transform(n, parts, one_sided ? length / 2 + 1 : length, inverse));
   KILN_ASSIGN_OR_RETURN(parts.re, SwapLast(b, parts.re, axis));
@@ -221,7 +250,7 @@ std::vector<OnnxOp> SignalOps() {
                  .operands = {1, 3},
                  .attributes = {Until(19, Int("axis")), Int("inverse"), Int("onesided")},
                  .first = 17,
-                 .limits = samples + "; no one-sided inverse"});
+                 .limits = samples});
   ops.push_back({.name = "STFT",
                  .handler = Stft,
                  .operands = {2, 4},

@@ -1,7 +1,10 @@
-// The optimizers of the domain ai.onnx.preview.training: a step's rate R and number T, then lists
-// of tensors, and the equations of their specification (version 1).
+// The domain ai.onnx.preview.training. Its optimizers take a step's rate R and number T, then lists
+// of tensors, and follow the equations of their specification (version 1).
 #include "compiler/import/foreign/build.h"
+#include "compiler/import/onnx/graph_importer.h"
 #include "compiler/import/onnx/node.h"
+#include "ir/graph/op_def.h"
+#include "passes/training/differentiate.h"
 
 namespace kiln::onnx_import {
 
@@ -128,6 +131,52 @@ Status Momentum(Node& n) {
   return OkStatus();
 }
 
+// The derivatives of y by each of xs: values of the graph around the node, by name. The operands
+// are the values that xs and zs then have, which here must be those of the graph.
+Status Gradient(Node& n) {
+  std::vector<std::string> names = n.Strings("xs");
+  const size_t num_results = names.size();
+  for (const std::string& name : n.Strings("zs")) names.push_back(name);
+  if (static_cast<int>(names.size()) != n.num_operands() ||
+      static_cast<int>(num_results) != n.num_results()) {
+    return InvalidInput("xs and zs name ", names.size(), " values, the node has ", n.num_operands(),
+                        " operands");
+  }
+  std::vector<Op*> wanted;
+  for (int i = 0; i < n.num_operands(); ++i) {
+    KILN_ASSIGN_OR_RETURN(Op* const op, n.operand(i));
+    Value* const named = n.scope().Find(names[i]);
+    if (named == nullptr || named->op != op) {
+      return Unsupported("operand ", i, " is not the value ", Quote(names[i]), " of the graph");
+    }
+    if (static_cast<size_t>(i) < num_results) wanted.push_back(op);
+  }
+  Value* const y = n.scope().Find(n.String("y"));
+  if (y == nullptr || y->poisoned()) {
+    return InvalidInput("there is no value ", Quote(n.String("y")), " before the node");
+  }
+  KILN_ASSIGN_OR_RETURN(Op* const target, n.importer().ToOp(y));
+  // Gradients of gradients multiply the graph.
+  constexpr size_t kMaxOps = 1 << 16;
+  if (target->graph()->ops().size() > kMaxOps) {
+    return Unsupported("gradients of graphs of more than ", kMaxOps, " ops are not supported");
+  }
+  for (const auto& op : target->graph()->ops()) {
+    // Differentiating would replace the op, which names of the model stand for.
+    if (op->def().gradient || !op->def().decompose) continue;
+    return Unsupported("gradients of graphs with ", op->kind(), " are not supported");
+  }
+  KILN_ASSIGN_OR_RETURN(const std::vector<Op*> gradients, Differentiate(target, wanted));
+  n.Rename();
+  Builder& b = n.builder();
+  for (size_t i = 0; i < num_results; ++i) {
+    const StatusOr<Op*> zero = b.Broadcast(b.Scalar(wanted[i]->element(), 0), wanted[i]->shape());
+    KILN_RETURN_IF_ERROR(
+        n.Result(static_cast<int>(i), gradients[i] == nullptr ? zero : gradients[i]));
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 std::vector<OnnxOp> TrainingOps() {
@@ -146,8 +195,12 @@ std::vector<OnnxOp> TrainingOps() {
                  .handler = Momentum,
                  .attributes = {Required(Float("alpha")), Required(Float("beta")),
                                 Required(String("mode")), Required(Float("norm_coefficient"))}});
+  ops.push_back({.name = domain + "Gradient",
+                 .handler = Gradient,
+                 .attributes = {Required(Strings("xs")), Strings("zs"), Required(String("y"))},
+                 .limits = "at the graph's own values, of primitive operators"});
   for (OnnxOp& op : ops) {
-    op.operands = {5, kAny};
+    op.operands = {op.handler == Gradient ? 1 : 5, kAny};
     op.max_results = kAny;
     op.last = 1;
   }

@@ -301,6 +301,17 @@ TEST(OnnxOps, FourierTransforms) {
       {"DFT", 17, {waves}, {OnnxInt("inverse", 1)}, {F32({1, 4, 2}, {0, 0, 1, 0, 0, 0, 0, 0})}},
       {"DFT", 20, {impulse}, {}, {waves}},
       {"DFT", 17, {F32({1, 1, 1}, {5}), I64({2})}, {}, {F32({1, 2, 2}, {5, 0, 5, 0})}},
+      // The real signal of half a spectrum.
+      {"DFT",
+       17,
+       {F32({1, 3, 2}, {1, 0, 0, -1, -1, 0})},
+       {OnnxInt("onesided", 1), OnnxInt("inverse", 1)},
+       {F32({1, 4, 1}, {0, 1, 0, 0})}},
+      {"DFT",
+       17,
+       {F32({1, 2, 2}, {6, 0, -1.5, 0.8660254}), I64({3})},
+       {OnnxInt("onesided", 1), OnnxInt("inverse", 1)},
+       {F32({1, 3, 1}, {1, 2, 3})}},
   });
 }
 
@@ -346,6 +357,183 @@ TEST(OnnxOps, RotaryEmbeddingTurnsPairs) {
        {OnnxInt("rotary_embedding_dim", 2)},
        {F32({1, 1, 1, 4}, {-2, 1, 3, 4})}},
   });
+}
+
+TEST(OnnxOps, CachesAreWrittenInPlace) {
+  const Tensor cache = F32({2, 3, 1}, {1, 2, 3, 4, 5, 6}), update = F32({2, 1, 1}, {8, 9});
+  const Tensor two = F32({2, 2, 1}, {7, 8, 9, 10});
+  CheckAll({
+      {"TensorScatter", 24, {cache, update}, {}, {F32({2, 3, 1}, {8, 2, 3, 9, 5, 6})}},
+      {"TensorScatter", 24, {cache, update, I64({2, 1})}, {}, {F32({2, 3, 1}, {1, 2, 8, 4, 9, 6})}},
+      {"TensorScatter",
+       24,
+       {cache, two, I64({2, 0})},
+       {OnnxString("mode", "circular"), OnnxInt("axis", 1)},
+       {F32({2, 3, 1}, {8, 2, 7, 9, 10, 6})}},
+  });
+}
+
+TEST(OnnxOps, ImagesAreReadBetweenPixels) {
+  const Tensor identity = F32({1, 2, 3}, {1, 0, 0, 0, 1, 0});
+  const OnnxAttributes align = {OnnxInt("align_corners", 1)};
+  CheckAll({
+      {"AffineGrid", 20, {identity, I64({1, 1, 1, 2})}, {}, {F32({1, 1, 2, 2}, {-0.5, 0, 0.5, 0})}},
+      {"AffineGrid",
+       20,
+       {F32({1, 2, 3}, {1, 0, 0.25, 2, 1, 0}), I64({1, 1, 1, 2})},
+       align,
+       {F32({1, 1, 2, 2}, {-0.75, -2, 1.25, 2})}},
+      {"GridSample",
+       20,
+       {F32({1, 1, 2, 1, 2}, {10, 20, 30, 40}), F32({1, 1, 1, 1, 3}, {0, 0, 0.5})},
+       align,
+       {F32({1, 1, 1, 1, 1}, {30})}},
+      {"GridSample",
+       22,
+       {F32({1, 1, 4}, {1, 2, 3, 4}), F32({1, 3, 1}, {-1, 0, 2})},
+       align,
+       {F32({1, 1, 3}, {1, 2.5, 0})}},
+      {"Resize",
+       19,
+       {F32({1, 1, 1, 4}, {1, 2, 3, 4}), F32({0}, {}), F32({0}, {}), I64({1, 1, 1, 2})},
+       {OnnxString("mode", "linear"), OnnxInt("antialias", 1)},
+       {F32({1, 1, 1, 2}, {1.625, 3.375})}},
+      {"Resize",
+       19,
+       {F32({1, 1, 1, 4}, {1, 2, 3, 4}), F32({0}, {}), F32({0}, {}), I64({1, 1, 1, 2})},
+       {OnnxString("mode", "linear"), OnnxInt("antialias", 1), OnnxInt("exclude_outside", 1)},
+       {F32({1, 1, 1, 2}, {12.0 / 7, 23.0 / 7})}},
+  });
+}
+
+TEST(OnnxOps, WindowsAsColumns) {
+  const Tensor row = F32({1, 1, 3}, {1, 2, 3});
+  CheckAll({
+      {"Col2Im",
+       18,
+       {F32({1, 2, 2}, {1, 2, 3, 4}), I64({1, 3}), I64({1, 2})},
+       {},
+       {F32({1, 1, 1, 3}, {1, 5, 4})}},
+      // A stride of 2 over 4 pixels and one of padding in front leaves the last pixel out.
+      {"Col2Im",
+       18,
+       {F32({1, 2, 2}, {1, 2, 3, 4}), I64({1, 4}), I64({1, 2})},
+       {OnnxInts("strides", {1, 2}), OnnxInts("pads", {0, 1, 0, 0})},
+       {F32({1, 1, 1, 4}, {3, 2, 4, 0})}},
+      // Half a pixel on, in place, and out of the image.
+      {"DeformConv",
+       19,
+       {row, F32({1, 1, 1}, {2}), F32({1, 1, 3}, {0.5, 0, -5})},
+       {},
+       {F32({1, 1, 3}, {3, 4, 0})}},
+      {"DeformConv",
+       19,
+       {row, F32({1, 1, 2}, {1, 10}), F32({1, 2, 2}, {0, 0, 0, 0}), F32({1}, {100}),
+        F32({1, 2, 2}, {1, 0.5, 1, 0})},
+       {},
+       {F32({1, 1, 2}, {121, 101})}},
+      {"DeformConv",
+       19,
+       {F32({1, 2, 2}, {1, 2, 3, 4}), F32({2, 1, 1}, {1, 10}), F32({1, 2, 2}, {1, -1, 0, 0})},
+       {OnnxInt("group", 2), OnnxInt("offset_group", 2)},
+       {F32({1, 2, 2}, {2, 1, 30, 40})}},
+  });
+}
+
+TEST(OnnxOps, StatesAreTakenAlong) {
+  const Tensor x = F32({1, 1, 3}, {1, 2, 3}), w = F32({1, 1, 2}, {10, 1});
+  const Tensor q = F32({1, 2, 1}, {1, 1}), k = F32({1, 2, 1}, {2, 3}), v = F32({1, 2, 1}, {5, 7});
+  const Tensor none = F32({1, 1, 1, 1}, {0}), no_decay = F32({1, 2, 1}, {0, 0});
+  const Tensor half = F32({1, 2, 1}, {std::log(0.5), std::log(0.5)});
+  const auto rule = [](const std::string& name) {
+    return OnnxAttributes{OnnxInt("q_num_heads", 1), OnnxInt("kv_num_heads", 1),
+                          OnnxString("update_rule", name), OnnxFloat("scale", 1)};
+  };
+  const auto state = [](double value) { return F32({1, 1, 1, 1}, {value}); };
+  CheckAll({
+      {"CausalConvWithState", 27, {x, w}, {}, {F32({1, 1, 3}, {1, 12, 23}), F32({1, 1, 1}, {3})}},
+      {"CausalConvWithState",
+       27,
+       {x, w, F32({1}, {100}), F32({1, 1, 1}, {4})},
+       {},
+       {F32({1, 1, 3}, {141, 112, 123}), F32({1, 1, 1}, {3})}},
+      {"CausalConvWithState",
+       27,
+       {x, F32({1, 1, 1}, {0})},
+       {OnnxString("activation", "silu")},
+       {F32({1, 1, 3}, {0, 0, 0}), F32({1, 1, 0}, {})}},
+      {"LinearAttention", 27, {q, k, v}, rule("linear"), {F32({1, 2, 1}, {10, 31}), state(31)}},
+      {"LinearAttention",
+       27,
+       {q, k, v, state(4), half},
+       rule("gated"),
+       {F32({1, 2, 1}, {12, 27}), state(27)}},
+      {"LinearAttention",
+       27,
+       {q, k, v, none, no_decay, F32({1, 2, 1}, {1, 1})},
+       rule("gated_delta"),
+       {F32({1, 2, 1}, {10, -59}), state(-59)}},
+  });
+}
+
+Tensor Narrow(ElementType element, const std::vector<int64_t>& values) {
+  return Tensor::FromInts(element, {static_cast<int64_t>(values.size())}, values);
+}
+
+TEST(OnnxOps, BitsOfIntegersUnderAnotherSign) {
+  CheckAll({
+      {"BitCast",
+       26,
+       {Narrow(ElementType::kI8, {-1, 5})},
+       {OnnxInt("to", onnx::TensorProto::UINT8)},
+       {U8({2}, {255, 5})}},
+      {"BitCast",
+       26,
+       {Narrow(ElementType::kU32, {0xffffffff})},
+       {OnnxInt("to", onnx::TensorProto::INT32)},
+       {I32({-1})}},
+  });
+}
+
+/// The first result of a model whose last node is of another domain than ONNX's.
+std::vector<double> EvaluateInDomain(ModelBuilder& b, const std::string& domain,
+                                     const std::vector<Tensor>& inputs) {
+  b.model().add_opset_import()->set_version(1);
+  b.model().mutable_opset_import(1)->set_domain(domain);
+  b.graph().mutable_node(b.graph().node_size() - 1)->set_domain(domain);
+  const auto module = ImportOnnx(b.model(), "", {});
+  EXPECT_TRUE(module.ok()) << module.status();
+  if (!module.ok()) return {};
+  std::vector<Array> arrays;
+  for (const Tensor& input : inputs) arrays.push_back(Array::FromTensor(input));
+  const auto found = Interpret(*(*module)->FindFunction("forward"), arrays);
+  EXPECT_TRUE(found.ok()) << found.status();
+  return found.ok() ? (*found)[0].ToTensor().ToDoubles() : std::vector<double>();
+}
+
+TEST(OnnxOps, FlexAttentionRunsItsSubgraphs) {
+  // Scores are all 0; score_mod hides nothing, prob_mod doubles what is read.
+  const Shape shape = {1, 1, 2, 1};
+  onnx::GraphProto twice = OnnxBranch({OnnxNode("Add", {"p", "p"}, {"p2"})}, {"p2"});
+  twice.add_input()->set_name("p");
+  ModelBuilder b(26);
+  b.Input("q", shape).Input("k", shape).Input("v", shape).Output("y");
+  b.Node("FlexAttention", {"q", "k", "v"}, {"y"}, {OnnxGraph("prob_mod", twice)});
+  EXPECT_THAT(EvaluateInDomain(b, "ai.onnx.preview",
+                               {F32(shape, {0, 0}), F32(shape, {5, 7}), F32(shape, {2, 4})}),
+              testing::ElementsAre(6, 6));
+}
+
+TEST(OnnxOps, GradientOfTheGraphAroundIt) {
+  ModelBuilder b(12);
+  b.Input("a", {1}).Input("b", {1}).Output("da").Output("db");
+  b.Node("Mul", {"a", "b"}, {"c"}).Node("Mul", {"c", "a"}, {"d"});  // d = a^2 b
+  auto xs = OnnxAttribute("xs", onnx::AttributeProto::STRINGS);
+  xs.add_strings("a");
+  xs.add_strings("b");
+  b.Node("Gradient", {"a", "b"}, {"da", "db"}, {xs, OnnxString("y", "d")});
+  EXPECT_THAT(EvaluateInDomain(b, "ai.onnx.preview.training", {F32({1}, {3}), F32({1}, {5})}),
+              testing::ElementsAre(30));
 }
 
 TEST(OnnxOps, RecurrentNetsStopAtTheEndOfASequence) {
