@@ -96,6 +96,9 @@ Status NetImporter::ImportLayer(const LayerParameter& proto) {
     if (values_.Has(name) && std::ranges::count(proto.bottom(), name) == 0) {
       return InvalidInput("top '", Printable(name), "' is made by an earlier layer");
     }
+    if (std::ranges::count(proto.top(), name) > 1) {
+      return InvalidInput("top '", Printable(name), "' is made twice");
+    }
   }
   for (const std::string& name : proto.top()) unread_.push_back(name);
   if (poisoned) {
