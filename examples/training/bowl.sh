@@ -3,7 +3,7 @@
 # climbs out on the other side. The losses of the three are plotted into FOLDER/bowl.svg.
 #   bowl.sh FOLDER [KILN]
 set -euo pipefail
-folder=$(realpath "$1")
+folder=$(realpath "${1:?usage: bowl.sh FOLDER [KILN]}")
 kiln=$(realpath "${2:-$(dirname "$0")/../../build/release/tools/kiln}")
 cd "$(dirname "$0")"
 for rate in 0.003 0.1 0.115; do
