@@ -7,34 +7,17 @@
 #include "ir/eval/interpreter.h"
 #include "ir/graph/builder.h"
 #include "ir/graph/printer.h"
+#include "ir/support/random.h"
 #include "passes/diff.h"
 
 namespace kiln {
 
 namespace {
 
-// splitmix64: a full-period generator whose every seed is fine.
-class Random {
- public:
-  Random(uint64_t seed, std::string_view name) : state_(seed) {
-    for (const char c : name) state_ = (state_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  double Uniform() { return std::ldexp(static_cast<double>(Next() >> 11), -53); }
-
- private:
-  uint64_t state_;
-};
-
 enum class Integers { kSmall, kZero };
 
 // Floats in [-1, 1), integers in 0 .. 2, bools. Rounded to the element type.
-Array RandomArray(const TensorType& type, Random random, Integers integers) {
+Array RandomArray(const TensorType& type, SplitMix64 random, Integers integers) {
   Array array(type.element, type.shape);
   for (double& value : array.floats) value = RoundTo(type.element, 2 * random.Uniform() - 1);
   for (int64_t& value : array.ints) {
@@ -48,7 +31,7 @@ Array RandomArray(const TensorType& type, Random random, Integers integers) {
 // them is a number.
 Tensor StandIn(const Tensor& unknown) {
   const TensorType& type = unknown.type();
-  Array array = RandomArray(type, Random(0, unknown.hash()), Integers::kSmall);
+  Array array = RandomArray(type, SplitMix64(0, unknown.hash()), Integers::kSmall);
   if (type.rank() <= 1) {
     for (double& value : array.floats) value = RoundTo(type.element, 0.625 + value / 2);
   }
@@ -83,7 +66,7 @@ StatusOr<std::vector<Array>> InterpretFunction(const Graph& function, uint64_t s
                                                Integers integers) {
   std::vector<Array> inputs;
   for (const Op* const input : function.inputs()) {
-    inputs.push_back(RandomArray(input->type(), Random(seed, input->sources()[0]), integers));
+    inputs.push_back(RandomArray(input->type(), SplitMix64(seed, input->sources()[0]), integers));
   }
   return Interpret(function, inputs);
 }

@@ -8,6 +8,7 @@
 #include "ir/graph/printer.h"
 #include "ir/support/strings.h"
 #include "passes/diff.h"
+#include "runtime/html.h"
 #include "tools/common.h"
 
 namespace kiln {
@@ -20,20 +21,6 @@ constexpr char kStyle[] =
     "summary{cursor:pointer}h2{display:inline;font-size:1.1em}.same{color:#888}"
     ".add{background:#dfd;color:#040}.cut{background:#fdd;color:#600}.at{color:#888}"
     ".fired{color:#060}.refused{color:#840}";
-
-std::string HtmlEscaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
 
 bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' ||

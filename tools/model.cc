@@ -120,9 +120,9 @@ Status FillParameters(Module& module, uint64_t seed) {
     const int64_t outputs = type.shape.size() > 1 ? type.shape[0] : 1;
     const double fan_in =
         static_cast<double>(std::max<int64_t>(1, type.count() / std::max<int64_t>(1, outputs)));
-    Random random(SeedFor(seed, name));
+    SplitMix64 random(SeedFor(seed, name));
     std::vector<double> values(static_cast<size_t>(type.count()));
-    for (double& value : values) value = random.Normal() * std::sqrt(2 / fan_in);
+    for (double& value : values) value = Normal(random) * std::sqrt(2 / fan_in);
     Tensor tensor = Tensor::FromDoubles(type.element, type.shape, values);
     if (!type.layout.IsRowMajor()) tensor = Array::FromTensor(tensor).ToTensor(type.layout);
     filled.push_back({name, std::move(tensor), parameter.trainable});

@@ -27,17 +27,10 @@ Tensor ToTensor(const HostTensor& tensor) {
 
 Array ToArray(const HostTensor& tensor) { return Array::FromTensor(ToTensor(tensor)); }
 
-uint64_t Random::Bits() {
-  uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-double Random::Normal() {
+double Normal(SplitMix64& random) {
   // Box and Muller; the first uniform number is in (0, 1], so that its logarithm is finite.
-  const double u = (static_cast<double>(Bits() >> 11) + 1) * 0x1p-53;
-  const double v = static_cast<double>(Bits() >> 11) * 0x1p-53;
+  const double u = random.Uniform() + 0x1p-53;
+  const double v = random.Uniform();
   return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
 }
 
@@ -53,13 +46,13 @@ absl::StatusOr<HostTensor> RandomTensor(const TensorSignature& signature, uint64
   HostTensor tensor{signature.dtype, signature.shape, std::vector<char>(*bytes)};
   const ElementType element = ToElementType(signature.dtype);
   const int64_t size = ByteSize(element);
-  Random random(SeedFor(seed, signature.name));
+  SplitMix64 random(SeedFor(seed, signature.name));
   for (char* at = tensor.bytes.data(); at != tensor.bytes.data() + *bytes; at += size) {
     if (IsFloat(element)) {
-      StoreDouble(element, at, random.Normal());
+      StoreDouble(element, at, Normal(random));
     } else {
       StoreInt(element, at,
-               static_cast<int64_t>(random.Bits() >> (signature.dtype == KILN_U8 ? 56 : 63)));
+               static_cast<int64_t>(random.Next() >> (signature.dtype == KILN_U8 ? 56 : 63)));
     }
   }
   return tensor;

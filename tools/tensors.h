@@ -9,6 +9,7 @@
 
 #include "ir/eval/array.h"
 #include "ir/graph/tensor.h"
+#include "ir/support/random.h"
 #include "runtime/host_tensor.h"
 
 namespace kiln {
@@ -29,17 +30,8 @@ HostTensor ToHostTensor(const Array& array);
 Tensor ToTensor(const HostTensor& tensor);
 Array ToArray(const HostTensor& tensor);
 
-/// Pseudo-random numbers: splitmix64, so that a seed means the same everywhere.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Bits();
-  /// From the normal distribution N(0, 1).
-  double Normal();
-
- private:
-  uint64_t state_;
-};
+/// A number from the normal distribution N(0, 1).
+double Normal(SplitMix64& random);
 
 /// A seed for the tensor called `name`, so that equal tensors of a model get different values.
 uint64_t SeedFor(uint64_t seed, const std::string& name);

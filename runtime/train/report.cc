@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/html.h"
 
 namespace kiln {
 
@@ -26,20 +27,6 @@ std::string Fixed(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", value);
   return text;
-}
-
-std::string Escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-    }
-  }
-  return out;
 }
 
 struct Range {
@@ -91,7 +78,7 @@ class Chart {
   std::string Draw(const std::string& title, const std::string& x_label,
                    const std::vector<Curve>& curves) const {
     std::string svg = absl::StrCat("<text x=\"", kLeft, "\" y=\"", top_ + 20,
-                                   "\" font-weight=\"bold\">", Escaped(title), "</text>\n");
+                                   "\" font-weight=\"bold\">", HtmlEscaped(title), "</text>\n");
     for (const double tick : Ticks(x_)) {
       const std::string x = Fixed(X(tick));
       absl::StrAppend(&svg, "<line x1=\"", x, "\" x2=\"", x, "\" y1=\"", top_ + kTop, "\" y2=\"",
@@ -107,7 +94,7 @@ class Chart {
                       "</text>\n");
     }
     absl::StrAppend(&svg, "<text x=\"", (width_ + kLeft) / 2, "\" y=\"", top_ + height_ - 10,
-                    "\" text-anchor=\"middle\">", Escaped(x_label), "</text>\n");
+                    "\" text-anchor=\"middle\">", HtmlEscaped(x_label), "</text>\n");
     for (size_t i = 0; i < curves.size(); ++i) svg += Line(curves[i], i);
     return svg;
   }
@@ -134,7 +121,7 @@ class Chart {
     const int label = width_ - kRight - 150 * static_cast<int>(index + 1);
     return absl::StrCat("<polyline fill=\"none\" stroke=\"", colour,
                         "\" stroke-width=\"1.5\" points=\"", points, "\"/>\n<text x=\"", label,
-                        "\" y=\"", top_ + 20, "\" fill=\"", colour, "\">", Escaped(curve.name),
+                        "\" y=\"", top_ + 20, "\" fill=\"", colour, "\">", HtmlEscaped(curve.name),
                         "</text>\n");
   }
 
@@ -163,7 +150,8 @@ Curve CurveOf(const std::vector<HistoryRow>& history, const char* name,
 std::string Table(const std::vector<std::pair<std::string, std::string>>& rows) {
   std::string html = "<table>\n";
   for (const auto& [name, value] : rows) {
-    absl::StrAppend(&html, "<tr><th>", Escaped(name), "</th><td>", Escaped(value), "</td></tr>\n");
+    absl::StrAppend(&html, "<tr><th>", HtmlEscaped(name), "</th><td>", HtmlEscaped(value),
+                    "</td></tr>\n");
   }
   return html + "</table>\n";
 }
@@ -175,7 +163,7 @@ std::string ConfusionTable(const Report& report) {
   if (classes == 0 || classes > kMaxMatrix) return "";
   const auto name = [&](int64_t i) {
     return static_cast<int64_t>(report.class_names.size()) == classes
-               ? Escaped(report.class_names[static_cast<size_t>(i)])
+               ? HtmlEscaped(report.class_names[static_cast<size_t>(i)])
                : std::to_string(i);
   };
   std::string html =
@@ -233,7 +221,7 @@ std::string HistorySvg(const std::vector<HistoryRow>& history) {
 
 std::string ReportHtml(const Report& report) {
   const RunState& state = *report.state;
-  const std::string title = Escaped(report.title);
+  const std::string title = HtmlEscaped(report.title);
   std::vector<std::pair<std::string, std::string>> results = {
       {"test loss", Short(report.test->loss)}};
   if (std::isfinite(report.test->accuracy)) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "compiler/import/foreign/problems.h"
+#include "ir/support/random.h"
 
 namespace kiln::caffe_import {
 
@@ -12,19 +13,12 @@ namespace {
 
 using caffe::FillerParameter;
 
-/// splitmix64.
+/// The numbers of one filler.
 class Generator {
  public:
-  Generator(uint64_t seed, const std::string& name) : state_(seed) {
-    for (const char c : name) state_ = (state_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
+  Generator(uint64_t seed, const std::string& name) : random_(seed, name) {}
   /// In [0, 1).
-  double Uniform() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return std::ldexp(static_cast<double>((z ^ (z >> 31)) >> 11), -53);
-  }
+  double Uniform() { return random_.Uniform(); }
   double Uniform(double low, double high) { return low + (high - low) * Uniform(); }
   /// Box and Muller.
   double Normal(double mean, double deviation) {
@@ -33,7 +27,7 @@ class Generator {
   }
 
  private:
-  uint64_t state_;
+  SplitMix64 random_;
 };
 
 // n of xavier and msra.
