@@ -82,12 +82,26 @@ StatusOr<Dataset> ReadClasses(const fs::path& folder, const DataOptions& options
   return dataset;
 }
 
+// The kinds that the runtime has no library for.
+constexpr struct {
+  const char* name;
+  StatusOr<DatasetSplit> (*load)(const std::string&, const DataOptions&);
+} kPictureKinds[] = {{"images", LoadImageFolder}, {"lmdb", LoadLmdb}};
+
 StatusOr<DatasetSplit> LoadOne(const std::string& specification, const DataOptions& options) {
-  if (specification.starts_with("images:")) {
-    return LoadImageFolder(specification.substr(7), options);
+  const size_t colon = specification.find(':');
+  const std::string name = specification.substr(0, colon);
+  const std::string path = colon == specification.npos ? "" : specification.substr(colon + 1);
+  std::vector<std::string> names = DatasetKinds();
+  for (const auto& kind : kPictureKinds) {
+    if (name == kind.name && !path.empty()) return kind.load(path, options);
+    names.emplace_back(kind.name);
   }
-  if (specification.starts_with("lmdb:")) return LoadLmdb(specification.substr(5), options);
-  return LoadDataset(specification, options.split);
+  if (!path.empty() && std::ranges::count(names, name) > 0) {
+    return LoadDataset(specification, options.split);
+  }
+  return InvalidInput("data set ", Quote(specification),
+                      ": expected KIND:PATH, where KIND is one of ", StrJoin(names, ", "));
 }
 
 }  // namespace

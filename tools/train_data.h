@@ -19,11 +19,10 @@ struct DataOptions {
 };
 
 /// What runtime/train/dataset_files.h knows, and
-///   images:DIR  PNG and JPEG files, a folder for each class, in the order of the folders' names;
-///   in
-///               DIR/train and DIR/test (or DIR/val) where there are such
-///   lmdb:DIR    a database of Caffe's Datum messages; lmdb:DIR,DIR one to train and one to test
-///   with
+///   images:DIR  PNG and JPEG files, a folder for each class, in the order of the folders'
+///               names; in DIR/train and DIR/test (or DIR/val) where there are such
+///   lmdb:DIR    a database of Caffe's Datum messages; lmdb:DIR,DIR: one to train with and one
+///               to test with
 /// Pictures are read as they are needed, in RGB; what databases hold is as it was stored.
 StatusOr<DatasetSplit> LoadData(const DataOptions& options);
 

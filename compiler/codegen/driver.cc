@@ -343,7 +343,9 @@ Status CheckParametersKnown(const Program& program) {
   for (const ParameterSlot& slot : program.parameters) {
     if (slot.value.known()) continue;
     return InvalidInput(slot.name.empty() ? "a constant" : "parameter '" + slot.name + "'", " (",
-                        slot.value.type().ToString(), ") has no value: its side file is missing");
+                        slot.value.type().ToString(),
+                        ") has no value: the file that holds it is missing, and no seed to fill it "
+                        "is given");
   }
   return OkStatus();
 }

@@ -113,7 +113,8 @@ StatusOr<std::unique_ptr<Module>> ImportModel(const std::vector<std::string>& pa
   if (paths.empty()) return InvalidInput("no model file is given");
   // A SavedModel is a folder.
   const std::string saved_model = paths[0] + "/saved_model.pb";
-  if (paths.size() == 1 && std::filesystem::exists(saved_model)) {
+  std::error_code error;
+  if (paths.size() == 1 && std::filesystem::exists(saved_model, error)) {
     return ImportModel({saved_model}, options);
   }
   KILN_ASSIGN_OR_RETURN(const Format* const format, FindFormat(paths[0], options.format));

@@ -93,7 +93,7 @@ absl::StatusOr<DatasetSplit> ReadCsv(const std::string& path, const DatasetOptio
   if (table->rows() == 0 || features < 1) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": expected lines of at least ",
                                                    behind + 1, " numbers, found ", table->rows(),
-                                                   " of ", table->columns));
+                                                   " lines of ", table->columns));
   }
   Dataset dataset;
   dataset.item_shape = {features};

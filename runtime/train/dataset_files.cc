@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "runtime/train/idx.h"
 
 namespace kiln {
@@ -62,13 +62,13 @@ absl::StatusOr<DatasetSplit> ReadCifar10Folder(const std::string& folder, const 
 }
 
 constexpr struct {
-  const char* prefix;
+  const char* name;
   absl::StatusOr<DatasetSplit> (*read)(const std::string&, const DatasetOptions&);
 } kKinds[] = {
-    {"idx:", ReadIdxFolder},
-    {"cifar10:", ReadCifar10Folder},
-    {"npz:", ReadNpz},
-    {"csv:", ReadCsv},
+    {"idx", ReadIdxFolder},
+    {"cifar10", ReadCifar10Folder},
+    {"npz", ReadNpz},
+    {"csv", ReadCsv},
 };
 
 }  // namespace
@@ -105,18 +105,24 @@ absl::Status CheckSplit(const std::string& path, DatasetSplit& split) {
 
 absl::StatusOr<DatasetSplit> LoadDataset(const std::string& specification,
                                          const DatasetOptions& options) {
+  const size_t colon = specification.find(':');
+  const std::string path = colon == specification.npos ? "" : specification.substr(colon + 1);
   for (const auto& kind : kKinds) {
-    if (!absl::StartsWith(specification, kind.prefix)) continue;
-    const std::string path = specification.substr(std::string(kind.prefix).size());
+    if (path.empty() || specification.substr(0, colon) != kind.name) continue;
     absl::StatusOr<DatasetSplit> split = kind.read(path, options);
     if (!split.ok()) return split;
     if (const absl::Status status = CheckSplit(path, *split); !status.ok()) return status;
     return split;
   }
-  std::string kinds;
-  for (const auto& kind : kKinds) absl::StrAppend(&kinds, kinds.empty() ? "" : ", ", kind.prefix);
-  return absl::InvalidArgumentError(
-      absl::StrCat("data set '", specification, "': expected one of ", kinds, " and a path"));
+  return absl::InvalidArgumentError(absl::StrCat("data set '", specification,
+                                                 "': expected KIND:PATH, where KIND is one of ",
+                                                 absl::StrJoin(DatasetKinds(), ", ")));
+}
+
+std::vector<std::string> DatasetKinds() {
+  std::vector<std::string> kinds;
+  for (const auto& kind : kKinds) kinds.emplace_back(kind.name);
+  return kinds;
 }
 
 }  // namespace kiln

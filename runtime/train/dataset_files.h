@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "runtime/train/dataset.h"
@@ -21,16 +22,18 @@ struct DatasetOptions {
 ///               each as it is or with .gz behind
 ///   cifar10:DIR the files data_batch_1.bin .. data_batch_5.bin, as far as they are there, and
 ///               test_batch.bin of CIFAR-10's binary version
-///   npz:FILE    NumPy's archive, with the arrays x and y, or x_train, y_train, x_test and y_test:
-///   x
-///               is items, [N, ...], of bytes or floats (images [N, H, W] or [N, H, W, C] become
+///   npz:FILE    NumPy's archive, with the arrays x and y, or x_train, y_train, x_test, y_test;
+///               x is items, [N, ...], of bytes or floats (images [N, H, W] or [N, H, W, C] become
 ///               [N, C, H, W]); y is labels [N] of integers, or targets [N] or [N, K] of floats
 ///   csv:FILE    a line for each item, numbers separated by commas, with or without names in the
 ///               first line; the last column is a label where it holds but integers from 0 on, and
 ///               otherwise a target
-/// Every error begins with the path.
+/// Every error about a file begins with its path.
 absl::StatusOr<DatasetSplit> LoadDataset(const std::string& specification,
                                          const DatasetOptions& options = {});
+
+/// What KIND can be.
+std::vector<std::string> DatasetKinds();
 
 /// One pair of idx files (http://yann.lecun.com/exdb/mnist: a magic number, big-endian extents,
 /// bytes); gzip is told from the content.

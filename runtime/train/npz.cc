@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/file.h"
 #include "runtime/npy.h"
 #include "runtime/train/dataset_files.h"
 #include "runtime/zip_archive.h"
@@ -25,6 +26,8 @@ absl::Status Bad(const std::string& path, const std::string& what) {
 class Archive {
  public:
   static absl::StatusOr<Archive> Open(const std::string& path) {
+    // Says better than libzip why a file cannot be read.
+    if (const auto file = InputFile::Open(path); !file.ok()) return file.status();
     absl::StatusOr<ZipArchive> zip = ZipArchive::Open(path);
     if (!zip.ok()) return Bad(path, std::string(zip.status().message()));
     return Archive(path, *std::move(zip));

@@ -1,5 +1,8 @@
 #include "compiler/import/foreign/json.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace kiln::foreign {
 
 namespace {
@@ -37,6 +40,10 @@ Status CheckText(std::span<const char> bytes, const std::string& what) {
 }  // namespace
 
 StatusOr<Json> ParseJson(std::span<const char> bytes, const std::string& what) {
+  const auto start =
+      std::ranges::find_if_not(bytes, [](unsigned char c) { return std::isspace(c) != 0; });
+  if (start == bytes.end() || *start != '{')
+    return InvalidInput("the ", what, " is no JSON object");
   KILN_RETURN_IF_ERROR(CheckText(bytes, what));
   Json json = Json::parse(bytes.begin(), bytes.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return InvalidInput("the ", what, " is no JSON object");

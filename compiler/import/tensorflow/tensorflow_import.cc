@@ -119,7 +119,8 @@ StatusOr<std::unique_ptr<Module>> ImportSavedModel(std::span<const char> bytes,
   }
   Variables variables;
   const std::string prefix = folder + "/variables/variables";
-  if (!folder.empty() && std::filesystem::exists(prefix + ".index")) {
+  std::error_code error;
+  if (!folder.empty() && std::filesystem::exists(prefix + ".index", error)) {
     KILN_ASSIGN_OR_RETURN(variables, tensorflow_import::ReadCheckpoint(prefix));
   }
   return Import(graph, outputs, variables, std::move(input_names), options);

@@ -101,7 +101,7 @@ TEST(Datasets, AreAFolderOfFourFiles) {
   EXPECT_THAT(std::string(uneven.status().message()),
               HasSubstr("expected a label for each of 1 images, found 2"));
   EXPECT_THAT(std::string(LoadDataset("other:x").status().message()),
-              HasSubstr("expected one of idx:"));
+              HasSubstr("KIND is one of idx, "));
   EXPECT_THAT(std::string(LoadDataset("idx:/nowhere").status().message()), HasSubstr("/nowhere"));
 }
 
