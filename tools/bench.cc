@@ -1,13 +1,16 @@
 // `kiln bench`: how long a model's function takes, and where.
+#include <algorithm>
 #include <chrono>
+#include <string_view>
 
 #include "runtime/limits.h"
 #include "runtime/measure.h"
 #include "runtime/threads/thread_pool.h"
 #include "tools/inputs.h"
-#include "tools/model.h"
+#include "tools/numbers.h"
 #include "tools/profile.h"
 #include "tools/runner.h"
+#include "tools/training_functions.h"
 
 namespace kiln {
 
@@ -20,16 +23,30 @@ struct BenchOptions {
   CompileFlags compile;
   InputOptions input;
   std::string function = "forward";
+  bool train = false;  ///< a step of training instead
   double seconds = 2;
   int64_t runs = 0;  ///< 0: as many as take `seconds`
   bool profile = false;
 };
+
+/// A learning rate that is not given is 0: steps of random size would let the weights explode.
+void KeepWeights(const InputOptions& options, const kiln_function_info& function,
+                 std::vector<HostTensor>& inputs) {
+  constexpr std::string_view kRate = "learning_rate";
+  const bool given = std::ranges::any_of(options.inputs, [&](const std::string& text) {
+    return text.starts_with(StrCat(kRate, "="));
+  });
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!given && function.inputs[i].name == kRate) std::ranges::fill(inputs[i].bytes, 0);
+  }
+}
 
 StatusOr<BoundSession> NewBoundSession(const CompiledFunction& function,
                                        const BenchOptions& options, const kiln_executor* executor) {
   KILN_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
                         LoadInputs(ModelFile(options.model), options.input,
                                    InputsOf(*function.info), MissingInputs::kRandom));
+  if (options.train) KeepWeights(options.input, *function.info, inputs);
   KILN_ASSIGN_OR_RETURN(Session session,
                         InFile(ModelFile(options.model), function.NewSession(executor)));
   return BoundSession(std::move(session), std::move(inputs));
@@ -79,7 +96,9 @@ StatusOr<CompiledFunction> Prepare(const BenchOptions& options, const Globals& g
     compile_ms = MillisecondsSince(start);
     return function;
   }
-  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
+  KILN_ASSIGN_OR_RETURN(auto module, options.train
+                                         ? LoadForFunction(options.model, kTrainStep, globals)
+                                         : LoadModel(options.model, globals));
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
   KILN_ASSIGN_OR_RETURN(const Graph* const graph,
                         InFile(path, FindFunction(*module, options.function)));
@@ -154,13 +173,24 @@ void AddBenchCommand(CLI::App& app, const Globals& globals, Action& action) {
       "are random. The process peak includes what the compiler used.");
   AddModelOptions(*command, options->model);
   AddInputOptions(*command, options->input);
-  command->add_option("--function", options->function, "The function to run [forward]")
-      ->type_name("NAME");
+  CLI::Option* const function =
+      command->add_option("--function", options->function, "The function to run [forward]")
+          ->type_name("NAME");
+  command
+      ->add_flag_callback(
+          "--train",
+          [raw = options.get()] {
+            raw->train = true;
+            raw->function = kTrainStep;
+          },
+          "Measure a step of training: forward, backward and SGD with momentum; the loss is the "
+          "model's own, softmax-cross-entropy if it has none")
+      ->excludes(function);
   command->add_option("--seconds", options->seconds, "How long to measure [2]")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(Number(0, 3600))
       ->type_name("S");
   command->add_option("--runs", options->runs, "How often to run, instead of --seconds")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("N");
   command->add_flag("--profile", options->profile,
                     "Time of each kernel, with the model's nodes that it computes");

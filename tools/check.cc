@@ -15,6 +15,7 @@
 
 #include "compiler/aot/library.h"
 #include "tools/model.h"
+#include "tools/numbers.h"
 #include "tools/runner.h"
 
 namespace kiln {
@@ -201,9 +202,9 @@ void AddCheckCommand(CLI::App& app, const Globals& globals, Action& action) {
       "`PASS name`, `FAIL name: reason` or `SKIP name: unsupported (reason)` for each case.");
   command->add_option("PATH", options->paths, "Folders of cases")->required();
   command->add_option("--rtol", options->tolerance.rtol, "Relative tolerance [1e-3]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number(0, 1e30));
   command->add_option("--atol", options->tolerance.atol, "Absolute tolerance [1e-5]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number(0, 1e30));
   CLI::Option* const reference = command->add_flag(
       "--reference", options->reference, "Run the reference interpreter instead of compiled code");
   command

@@ -92,6 +92,11 @@ Status Compile(const CompileCommandOptions& options, const Globals& globals) {
   if (header == options.output) {
     return InvalidInput(header, ": the header would overwrite the code; name one with --header");
   }
+  for (const std::string& file : {options.output, header}) {
+    if (IsModelFile(options.model, file)) {
+      return InvalidInput(file, ": would overwrite the model; -o and --header name other files");
+    }
+  }
   Note(globals, StrCat("compiling for ", compile.target.cpu));
   KILN_ASSIGN_OR_RETURN(Program program,
                         InFile(path, CompileToProgram(std::move(module), compile)));

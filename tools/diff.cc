@@ -72,19 +72,9 @@ void AddDiffCommand(CLI::App& app, const Globals& globals, Action& action) {
       "Tell whether two models, in whatever formats, are the same network: both are brought\n"
       "into a canonical form, whose hash is printed; where they differ, the layers are named\n"
       "(`-` only in A, `+` only in B, `!` in both but different). Exit status 1 then.");
-  command->add_option("A", options->a.model, "A model; files of one model joined by commas")
-      ->required();
-  command->add_option("B", options->b.model, "Another")->required();
-  std::vector<std::string>* const shapes = &options->a.shapes;
-  command->add_option("--batch", options->a.batch, "The batch size, where a model leaves it open")
-      ->type_name("N");
-  command->add_option("--shape", *shapes, "The shape of an input of A: NAME=1x3x224x224")
-      ->type_name("NAME=SHAPE");
-  command->add_option("--shape-b", options->b.shapes, "The same of B")->type_name("NAME=SHAPE");
-  command
-      ->add_option("--param-seed", options->a.param_seed,
-                   "Fill weights that a model's files lack from this seed")
-      ->type_name("S");
+  AddModelArgument(*command, "A", options->a, "A model; files of one model joined by commas");
+  AddModelArgument(*command, "B", options->b, "Another", "-b");
+  AddFillOptions(*command, options->a);
   command->callback([options, &globals, &action] {
     action = [=, &globals] {
       options->b.batch = options->a.batch;

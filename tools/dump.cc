@@ -6,8 +6,8 @@
 #include "tools/dot.h"
 #include "tools/html.h"
 #include "tools/ir_output.h"
-#include "tools/model.h"
 #include "tools/program_text.h"
+#include "tools/training_functions.h"
 
 namespace kiln {
 
@@ -77,11 +77,10 @@ Status DumpProgram(std::unique_ptr<Module> module, const DumpOptions& options,
 
 Status DumpStage(const DumpOptions& options, const Globals& globals, IrOutput& output) {
   KILN_ASSIGN_OR_RETURN(const CompileOptions compile, ToCompileOptions(options.compile, globals));
-  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(options.model, globals));
-  if (!options.function.empty()) {
-    KILN_RETURN_IF_ERROR(
-        InFile(ModelFile(options.model), SelectFunctions(*module, {options.function})));
-  }
+  KILN_ASSIGN_OR_RETURN(auto module,
+                        options.function.empty()
+                            ? LoadModel(options.model, globals)
+                            : LoadForFunction(options.model, options.function, globals));
   const bool import = options.stage == "import";
   const bool graph = options.stage.empty() || options.stage == "graph";
   if (graph || options.HasReports() || !options.dot.empty()) {
@@ -121,7 +120,11 @@ void AddDumpCommand(CLI::App& app, const Globals& globals, Action& action) {
       ->check(CLI::IsMember({"import", "graph", "loops", "llvm", "asm", "memory"}));
   command->add_option("-o,--output", options->output, "The file to write [stdout]")
       ->type_name("FILE");
-  command->add_option("--function", options->function, "Show this function alone")
+  command
+      ->add_option(
+          "--function", options->function,
+          "Show this function alone; loss and train_step (SGD with momentum) are made where the "
+          "model lacks them")
       ->type_name("NAME");
   command->add_option("--print-after", options->print_after, "Print the graph after this pass")
       ->check(CheckPassName)

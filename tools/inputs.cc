@@ -13,6 +13,7 @@
 #include "runtime/file.h"
 #include "runtime/npy.h"
 #include "tools/common.h"
+#include "tools/numbers.h"
 
 namespace kiln {
 
@@ -164,15 +165,15 @@ void AddInputOptions(CLI::App& app, InputOptions& options) {
   const std::string group = "Pictures: (value - mean) * scale / std, values in 0..255";
   auto* const pictures = app.add_option_group(group);
   AddChannelsOption(*pictures, "--mean", image.mean, true, "Subtracted first [0]");
-  pictures->add_option("--scale", image.scale, "Factor [1]")->type_name("S");
+  pictures->add_option("--scale", image.scale, "Factor [1]")->check(FiniteNumber())->type_name("S");
   AddChannelsOption(*pictures, "--std", image.std, false, "Divided by last [1]");
   pictures->add_option("--order", options.order, "Order of the channels [rgb]")
       ->check(CLI::IsMember({"rgb", "bgr"}));
   pictures->add_option("--resize", image.resize, "Length of the short side in pixels")
-      ->check(CLI::Range(1, 1 << 16))
+      ->check(WholeNumber(1, 1 << 16))
       ->type_name("N");
   pictures->add_option("--crop", image.crop, "Side of the square cut from the centre, in pixels")
-      ->check(CLI::Range(1, 1 << 16))
+      ->check(WholeNumber(1, 1 << 16))
       ->type_name("N");
 }
 
@@ -219,6 +220,10 @@ StatusOr<std::vector<HostTensor>> LoadInputs(const std::string& model, const Inp
                           ", has no value: give it as --input ", signature[i].name, "=FILE");
     }
     const auto seed = RandomSeed(value);
+    if (!seed && value.starts_with("random:")) {
+      return InvalidInput(model, ": --input ", signature[i].name,
+                          ": expected random:SEED with a whole number, found ", Quote(value));
+    }
     auto input = seed ? RandomTensor(signature[i], *seed) : ReadInput(value, image, signature[i]);
     if (!input.ok()) return seed ? input.status() : InFile(value, input.status());
     inputs.push_back(*std::move(input));

@@ -1,31 +1,28 @@
 // The command `kiln`: global options and the choice of the subcommand.
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <new>
 #include <optional>
 
 #include "compiler/codegen/target_info.h"
 #include "tools/common.h"
+#include "tools/numbers.h"
 
 namespace kiln {
 
 namespace {
 
-constexpr char kDescription[] =
-    "Kiln compiles neural networks to native code.\n\n"
-    "A MODEL is any file that Kiln reads (ONNX, PyTorch, Caffe, Caffe2, MXNet, TensorFlow, its "
-    "own),\n"
-    "told by its content; `kiln run` and `kiln bench` also take a library that `kiln compile` has "
-    "made. The "
-    "files\n"
-    "of a format that has several are joined by commas: net.prototxt,net.caffemodel.";
+constexpr char kDescription[] = R"(Kiln compiles neural networks to native code.
+
+A MODEL is any file that Kiln reads (ONNX, PyTorch, Caffe, Caffe2, MXNet, TensorFlow, its own), told
+by its content; `kiln run` and `kiln bench` also take a library that `kiln compile` has made. The
+files of a format that has several are joined by commas: net.prototxt,net.caffemodel.)";
 
 constexpr char kFooter[] =
-    "Exit status: 0 success; 1 the work failed, and each problem is a line `kiln: error: FILE: "
-    "NODE:\n"
-    "reason` on stderr; 2 wrong usage. `kiln SUBCOMMAND --help` explains each subcommand; the "
-    "options\n"
-    "above may also stand after it.";
+    R"(Exit status: 0 success; 1 the work failed, and each problem is a line `kiln: error: FILE: NODE:
+reason` on stderr; 2 wrong usage. `kiln SUBCOMMAND --help` explains each subcommand; the options
+above may also stand after it.)";
 
 std::string VersionText() {
   std::string text = "kiln " KILN_VERSION "\nLLVM " + LlvmVersion() + "\n";
@@ -40,7 +37,7 @@ void AddGlobalOptions(CLI::App& app, Globals& globals) {
   app.add_flag("-v,--verbose", globals.verbose, "More progress on stderr");
   app.add_flag("--json", globals.json, "A machine-readable result on stdout");
   app.add_option("--threads", globals.threads, "Threads to compile and to run with [all cores]")
-      ->check(CLI::Range(1, 1024))
+      ->check(WholeNumber(1, 1024))
       ->type_name("N");
   app.add_flag_callback(
       "--version", [] { throw CLI::CallForVersion(VersionText(), 0); },
@@ -56,10 +53,14 @@ std::optional<int> Parse(CLI::App& app, int argc, char** argv) {
     app.exit(request);
     return 0;
   } catch (const CLI::ParseError& error) {
-    PrintError(InvalidInput(error.what()));
     std::string command = "kiln";
     for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
-    std::fprintf(stderr, "Try: %s --help\n", command.c_str());
+    const std::vector<std::string> unknown = app.remaining();
+    // CLI11 would only say that a subcommand is missing.
+    const std::string reason = app.get_subcommands().empty() && !unknown.empty()
+                                   ? "there is no subcommand or option " + Quote(unknown[0])
+                                   : error.what();
+    PrintError(InvalidInput(reason, " (see ", command, " --help)"));
     return 2;
   }
 }
@@ -101,6 +102,9 @@ int main(int argc, char** argv) {
     return kiln::Main(argc, argv);
   } catch (const std::bad_alloc&) {
     std::fputs("kiln: error: out of memory\n", stderr);
+    return 1;
+  } catch (const std::exception& error) {  // of a library; ours throws none
+    std::fprintf(stderr, "kiln: error: %s\n", error.what());
     return 1;
   }
 }

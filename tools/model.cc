@@ -14,6 +14,7 @@
 #include "ir/graph/printer.h"
 #include "passes/pipeline.h"
 #include "runtime/file.h"
+#include "tools/numbers.h"
 #include "tools/tensors.h"
 
 namespace kiln {
@@ -28,6 +29,12 @@ bool StartsWith(const std::string& path, std::string_view magic) {
   if (!file.ok() || file->size() < magic.size()) return false;
   const auto head = file->Read(0, magic.size());
   return head.ok() && std::string_view(head->data(), head->size()) == magic;
+}
+
+/// For CLI11: the names of files, joined by commas.
+std::string CheckFileNames(const std::string& text) {
+  const std::vector<std::string> names = StrSplit(text, ',');
+  return std::ranges::count(names, "") == 0 ? "" : "expected a file's name, found " + Quote(text);
 }
 
 /// "NAME=1x3x224x224".
@@ -142,21 +149,32 @@ std::string CheckRewrite(const std::string& text) {
 
 }  // namespace
 
-void AddModelOptions(CLI::App& app, ModelOptions& options) {
-  app.add_option("MODEL", options.model, "The model's file, or its files joined by commas")
-      ->required();
-  app.add_option("--format", options.format, "The model's format [told from its content]")
+void AddModelArgument(CLI::App& app, const std::string& name, ModelOptions& options,
+                      const std::string& doc, const std::string& suffix) {
+  app.add_option(name, options.model, doc)->required()->check(CheckFileNames);
+  const std::string whose = suffix.empty() ? "The model's" : name + "'s";
+  app.add_option("--format" + suffix, options.format, whose + " format [told from its content]")
       ->check(CLI::IsMember(ImportFormats()));
-  app.add_option("--batch", options.batch,
-                 "The leading dimension of the inputs, where the model leaves it open")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  app.add_option("--shape", options.shapes, "An input's shape, where the model leaves it open")
+  app.add_option("--shape" + suffix, options.shapes,
+                 whose + " shape of an input, where the file leaves it open")
       ->check(CheckShapeOption)
       ->type_name("NAME=1x3x224x224");
+}
+
+void AddFillOptions(CLI::App& app, ModelOptions& options) {
+  app.add_option("--batch", options.batch,
+                 "The leading dimension of the inputs, where the model leaves it open")
+      ->check(WholeNumber(1))
+      ->type_name("N");
   app.add_option("--param-seed", options.param_seed,
-                 "Fill weights that the model lacks with He-normal numbers from this seed")
+                 "Fill weights that the model's files lack, from their fillers where the model has "
+                 "such and He-normal otherwise, with this seed")
       ->type_name("SEED");
+}
+
+void AddModelOptions(CLI::App& app, ModelOptions& options) {
+  AddModelArgument(app, "MODEL", options, "The model's file, or its files joined by commas");
+  AddFillOptions(app, options);
 }
 
 bool IsLibrary(const ModelOptions& options) {
@@ -166,6 +184,13 @@ bool IsLibrary(const ModelOptions& options) {
 }
 
 std::string ModelFile(const ModelOptions& options) { return Paths(options)[0]; }
+
+bool IsModelFile(const ModelOptions& options, const std::string& path) {
+  std::error_code error;
+  return std::ranges::any_of(Paths(options), [&](const std::string& file) {
+    return std::filesystem::equivalent(file, path, error);
+  });
+}
 
 StatusOr<std::unique_ptr<Module>> LoadModel(const ModelOptions& options, const Globals& globals) {
   const std::string path = ModelFile(options);
@@ -185,7 +210,7 @@ void AddPassFlags(CLI::App& app, CompileFlags& flags) {
       ->check(CheckRewrite)
       ->type_name("RULE[:NODE]");
   app.add_option("--rewrite-limit", flags.rewrite_limit, "Stop after the first N rewrites")
-      ->check(CLI::NonNegativeNumber)
+      ->check(WholeNumber(0))
       ->type_name("N");
   app.add_flag("--verify-passes", flags.verify_passes,
                "Interpret the model before and after every pass and compare the numbers");
@@ -202,7 +227,8 @@ void AddCompileFlags(CLI::App& app, CompileFlags& flags) {
   app.add_option("--winograd", flags.winograd,
                  "3x3 convolutions in Winograd's form: none, all in tiles of 2x2 or 4x4, or those "
                  "that become faster [auto]")
-      ->transform(CLI::CheckedTransformer(kWinograd).description(""))
+      ->transform(CLI::Transformer(kWinograd).description(""))
+      ->transform(CLI::IsMember(kWinograd).description(""))  // runs first
       ->type_name("off|2|4|auto");
   app.add_flag("--tune", flags.tune,
                "Measure a few register tiles for each kernel on this machine and use the fastest; "
@@ -223,7 +249,7 @@ void AddMemoryFlag(CLI::App& app, CompileFlags& flags) {
          "and outputs together; a training step first keeps fewer values until they are needed "
          "again, and computes them twice. 500M or 2G will do")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("BYTES");
 }
 

@@ -24,7 +24,12 @@ struct ModelOptions {
   std::optional<Shape> item_shape;  ///< see ImportOptions
 };
 
-/// Declares MODEL and the options that belong to it.
+/// Declares a positional MODEL called `name`, and --format and --shape with `suffix` behind them.
+void AddModelArgument(CLI::App& app, const std::string& name, ModelOptions& options,
+                      const std::string& doc, const std::string& suffix = "");
+/// Declares what holds for all models of a call: --batch and --param-seed.
+void AddFillOptions(CLI::App& app, ModelOptions& options);
+/// Declares MODEL and all of these options.
 void AddModelOptions(CLI::App& app, ModelOptions& options);
 
 /// Whether the model is an ELF file: a library that Kiln has emitted, if anything.
@@ -35,6 +40,9 @@ StatusOr<std::unique_ptr<Module>> LoadModel(const ModelOptions& options, const G
 
 /// The file that messages about the model name.
 std::string ModelFile(const ModelOptions& options);
+
+/// Whether `path` is one of the model's files.
+bool IsModelFile(const ModelOptions& options, const std::string& path);
 
 /// How to compile.
 struct CompileFlags {

@@ -9,6 +9,7 @@
 
 #include "runtime/file.h"
 #include "runtime/npy.h"
+#include "tools/numbers.h"
 #include "tools/tensors.h"
 
 namespace kiln {
@@ -114,7 +115,7 @@ void AddOutputOptions(CLI::App& app, OutputOptions& options) {
       ->type_name("DIR");
   CLI::Option* const top =
       app.add_option("--top", options.top, "Print the K best classes of each output")
-          ->check(CLI::PositiveNumber)
+          ->check(WholeNumber(1))
           ->type_name("K");
   app.add_option("--labels", options.labels, "Names of the classes, one a line")
       ->needs(top)

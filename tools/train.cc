@@ -1,19 +1,27 @@
 // `kiln train`: trains a model on a data set with a compiled train_step.
 #include "tools/train.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstring>
+#include <filesystem>
 #include <optional>
 
 #include "compiler/export/onnx/onnx_export.h"
 #include "compiler/import/onnx/onnx_import.h"
 #include "runtime/threads/thread_pool.h"
 #include "runtime/train/report.h"
+#include "tools/numbers.h"
 
 namespace kiln {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 class Observer : public RunObserver {
  public:
@@ -217,7 +225,18 @@ Status WriteResults(const Module& model, const RunResult& result, const DatasetS
   return onnx;
 }
 
+/// What can be known beforehand of a file that is written only after the training.
+Status CheckOutput(const std::string& path) {
+  if (path.empty()) return OkStatus();
+  std::error_code error;
+  if (fs::is_directory(path, error)) return InvalidInput(path, ": is a directory");
+  const fs::path folder = fs::path(path).parent_path();
+  if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) == 0) return OkStatus();
+  return InvalidInput(path, ": ", std::strerror(errno));
+}
+
 Status Train(TrainOptions options, const Globals& globals) {
+  KILN_RETURN_IF_ERROR(CheckOutput(options.output));
   KILN_RETURN_IF_ERROR(ApplySolver(options));
   KILN_RETURN_IF_ERROR(ResolveSolver(options.step));
   options.rate.kind = *ParseRateKind(options.policy);
@@ -291,36 +310,36 @@ void AddSolverOptions(CLI::App& app, TrainOptions& options) {
   options.rate.max_iterations = 0;
   app.add_option("--lr-end", options.rate.max_iterations,
                  "The step where poly and cosine end [the run's last]")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   app.add_option("--warmup", options.rate.warmup, "Steps over which the rate grows [0]");
 }
 
 void AddRunOptions(CLI::App& app, TrainOptions& options) {
   RunOptions& run = options.run;
   app.add_option("--epochs", options.epochs, "How often all items are seen [10]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Number(0, 1e9));
   app.add_option("--max-steps", run.max_steps, "End after so many updates, whatever the epochs")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   app.add_option("--seed", run.seed, "Of the order of the items, of crops and of dropout [1]");
   app.add_option("--test-every", run.test_interval, "Steps between tests [an epoch]")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   app.add_option("--log-every", run.log_interval, "Steps between lines of metrics.csv [100]")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   CLI::Option* const folder =
       app.add_option("--snapshot-dir", run.folder,
                      "A folder for snapshots, metrics, curves and the trained model")
           ->type_name("DIR");
   app.add_option("--snapshot-every", run.snapshot_interval, "Steps between snapshots [a test]")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->needs(folder);
   app.add_option("--keep", run.keep, "How many of the newest snapshots stay [3]")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->needs(folder);
   app.add_flag("--resume", run.resume, "Go on from the newest snapshot, where there is one")
       ->needs(folder);
   app.add_flag("--keep-best", run.keep_best, "End with the weights of the best test");
   app.add_option("--early-stop", run.early_stop, "Stop after so many tests without a better one")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("N");
 }
 
@@ -335,27 +354,28 @@ void AddDataOptions(CLI::App& app, TrainOptions& options) {
       ->type_name("KIND:PATH");
   app.add_option("--hold-out", options.data.split.held_out,
                  "The part to test with where there is nothing else; 0: all of it [0.1]")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(Number(0, 0.99));
   app.add_option("--targets", options.data.split.targets,
                  "Of csv: the last N columns are numbers to be met, not labels")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("N");
   app.add_option("--resize", options.data.resize, "Make pictures squares of this side")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   app.add_flag("--grey", options.data.grey, "Pictures have one channel");
   app.add_option("--mean", options.transform.mean,
                  "Subtracted from the numbers of an item (pixels are 0 to 255): one, or one a "
                  "channel [0]")
       ->delimiter(',');
   app.add_option("--scale", options.transform.scale,
-                 "What they are multiplied by then [1/255 for pixels, 1 for other numbers]");
+                 "What they are multiplied by then [1/255 for pixels, 1 for other numbers]")
+      ->check(FiniteNumber());
   app.add_option("--crop", options.transform.crop,
                  "Take squares of this side, anywhere while training and from the centre in tests")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   app.add_flag("--mirror", options.transform.mirror, "Mirror every other image while training");
   app.add_flag("!--no-shuffle", options.run.loader.shuffle, "Take the items as they come");
   app.add_option("--prefetch", options.run.loader.ahead, "Batches to prepare ahead [8]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0, 1000));
 }
 
 }  // namespace

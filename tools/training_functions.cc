@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tools/numbers.h"
+
 namespace kiln {
 
 namespace {
@@ -75,7 +77,7 @@ void AddStepOptions(CLI::App& app, StepOptions& options) {
   app.add_option("--clip-norm", options.solver.clip_norm,
                  "Scale gradients to this norm where theirs is larger [0: never]");
   app.add_option("--iter-size", options.solver.iter_size, "Batches to an update [1]")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
 }
 
 Status ResolveSolver(StepOptions& options) {
@@ -94,6 +96,20 @@ Status AddTrainingFunctions(Module& module, const std::vector<std::string>& func
   }
   if (!step) return OkStatus();
   return AddTrainStep(module, {.solver = options.solver, .mode = ModeOf(module)});
+}
+
+StatusOr<std::unique_ptr<Module>> LoadForFunction(const ModelOptions& model,
+                                                  const std::string& function,
+                                                  const Globals& globals) {
+  ModelOptions source = model;
+  source.training = function == kTrainStep || function == kLoss;
+  KILN_ASSIGN_OR_RETURN(auto module, LoadModel(source, globals));
+  StepOptions step;
+  const std::string path = ModelFile(model);
+  KILN_RETURN_IF_ERROR(ResolveSolver(step));
+  KILN_RETURN_IF_ERROR(InFile(path, AddTrainingFunctions(*module, {function}, step)));
+  KILN_RETURN_IF_ERROR(InFile(path, SelectFunctions(*module, {function})));
+  return module;
 }
 
 }  // namespace kiln

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ir/graph/graph.h"
 #include "passes/training/train_step.h"
+#include "tools/model.h"
 
 namespace kiln {
 
@@ -28,5 +30,11 @@ Status ResolveSolver(StepOptions& options);
 /// `functions` names them and the module lacks them. The solver must be resolved.
 Status AddTrainingFunctions(Module& module, const std::vector<std::string>& functions,
                             const StepOptions& options);
+
+/// Reads a model for one of its functions alone. "loss" and "train_step" are made where the model
+/// lacks them, from the model in its phase to train where it has phases.
+StatusOr<std::unique_ptr<Module>> LoadForFunction(const ModelOptions& model,
+                                                  const std::string& function,
+                                                  const Globals& globals);
 
 }  // namespace kiln

@@ -22,6 +22,7 @@ class ModelTest(CommandTest):
         return errors
 
     def test_no_model_at_all(self):
+        relu = self.write("relu.onnx", RELU)
         self.refuses(b"", "empty")
         self.refuses(b"Dear model,\nhow are you?\n", "format|malformed|not ")
         self.refuses(bytes(range(256)) * 8, "format|malformed|not ")
@@ -29,6 +30,13 @@ class ModelTest(CommandTest):
         (self.folder / "folder.onnx").mkdir(exist_ok=True)
         self.assertIn("directory", self.fails("run", "folder.onnx", "--input", "random"))
         self.fails("run", "/dev/zero", "--input", "random")
+        long = "x" * 5000
+        for command in (("run", long), ("run", relu, "--input", long), ("check", long),
+                        ("train", relu, "--data", f"lmdb:{long}"),
+                        ("train", relu, "--data", f"images:{long}")):
+            self.fails(*command)
+        for name in ("", ",", "relu.onnx,"):
+            self.fails("run", name, "--input", "random", status=2)
         for command in (("dump",), ("compile", "-o", "x.so"), ("bench",), ("opt",)):
             self.fails(command[0], "no-such-file.onnx", *command[1:])
 
@@ -136,6 +144,7 @@ class InputTest(CommandTest):
         self.refuses(r"'x', f32\[1,4\], has no value")
         self.refuses("there is no such input; there are 'x'", "z=random")
         self.refuses("value already", "x=random", "x=random:2")
+        self.refuses('expected random:SEED with a whole number, found "random:one"', "x=random:one")
         two = self.write("two.onnx", model([node("Add", ["a", "b"], ["y"])],
                                            inputs=[("a", (1, 4)), ("b", (1, 4))]))
         self.assertRegex(self.fails("run", two, "--input", "some.npy"), "say which input")
@@ -191,6 +200,9 @@ class OutputTest(CommandTest):
         self.fails("compile", self.model, "-o", "plain/x.so", "--header", "x.h")
         self.assertFalse((self.folder / "x.h").exists())
         self.assertIn("--header", self.fails("compile", self.model, "-o", "net.h"))
+        before = self.model.read_bytes()
+        self.assertIn("would overwrite the model", self.fails("compile", self.model, "-o", self.model))
+        self.assertEqual(self.model.read_bytes(), before)
         self.fails("run", self.model, "--input", "random", "--output-dir", "plain")
         self.fails("dump", self.model, "--dot", "no/such/folder/g.dot")
         self.fails("opt", self.model, "-o", "no/such/folder/g.kir")

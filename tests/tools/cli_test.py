@@ -86,7 +86,24 @@ class HelpTest(CommandTest):
                           ["opt", "x.kir", "--passes", "fly"], ["dump", "x", "--stage", "fly"],
                           ["dump", "x", "--print-after", "fly"],
                           ["run", "x", "--disable-rewrite", "fly"]):
-            self.fails(*arguments, status=2)
+            self.assertRegex(self.fails(*arguments, status=2), r" \(see kiln( \w+)? --help\)$")
+
+    def test_numbers_of_options(self):
+        for option, value in (("--batch", "0"), ("--batch", "-1"), ("--batch", "1e3"),
+                              ("--batch", "9" * 20), ("--threads", "1025"), ("--top", "0"),
+                              ("--max-memory", "-5"), ("--scale", "nan"), ("--winograd", "3")):
+            error = self.fails("run", "x.onnx", option, value, status=2)
+            self.assertIn(f"{option}: ", error)
+            self.assertLess(len(error), 200)
+        for option, value in (("--seconds", "nan"), ("--runs", "9" * 20)):
+            self.assertIn(value, self.fails("bench", "x.onnx", option, value, status=2))
+        for option, value in (("--epochs", "nan"), ("--epochs", "1e300"), ("--prefetch", "9" * 9)):
+            self.assertIn(value, self.fails("train", "x.onnx", "--data", "idx:.", option, value,
+                                            status=2))
+
+    def test_an_unknown_subcommand_is_named(self):
+        self.assertIn('"fly"', self.fails("fly", status=2))
+        self.assertIn('"--fly"', self.fails("--fly", status=2))
 
     def test_an_error_is_one_line_of_file_and_node(self):
         file = self.write("bad.onnx", model([node("Foo", ["x"], ["y"], name="layer7")]))
@@ -271,6 +288,15 @@ class CompileTest(CommandTest):
 
 
 class DumpTest(CommandTest):
+    def test_the_functions_of_training(self):
+        file = self.generate(*LENET)
+        step = self.kiln("dump", file, "--stage", "import", "--function", "train_step")
+        self.assertIn("func @train_step(", step)
+        self.assertIn("conv_weight_gradient(", step)
+        self.assertNotIn("@forward", step)
+        self.assertIn("func @loss(", self.kiln("dump", file, "--function", "loss"))
+        self.assertIn("there are forward", self.fails("dump", file, "--function", "fly"))
+
     def test_stages(self):
         file = self.generate(*LENET)
         marks = {"import": "conv(", "graph": "fusion(", "loops": "// kernel 0", "llvm": "define ",
@@ -519,6 +545,18 @@ class BenchTest(CommandTest):
         self.assertGreater(result["gflop"], 2e-4)
         self.assertIn("conv1", "".join(step["nodes"] for step in result["profile"]))
         self.assertAlmostEqual(sum(step["share"] for step in result["profile"]), 1, places=3)
+
+    def test_a_step_of_training(self):
+        file = self.generate(*LENET)
+        measured = [json.loads(self.kiln("bench", file, "--json", "--batch", 2, "--runs", 3, *more))
+                    for more in ((), ("--train",))]
+        self.assertEqual([result["function"] for result in measured], ["forward", "train_step"])
+        self.assertGreater(measured[1]["gflop"], 2 * measured[0]["gflop"])
+        self.kiln("compile", file, "-o", "libstep.so", "--functions", "forward,train_step")
+        text = self.kiln("bench", "libstep.so", "--train", "--runs", "3", "--profile",
+                         "--seconds", "0.1")
+        self.assertIn("conv1", text)
+        self.fails("bench", file, "--train", "--function", "forward", status=2)
 
     def test_text_and_libraries(self):
         self.kiln("compile", self.generate(*LENET), "-o", "libnet.so")

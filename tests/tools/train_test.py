@@ -252,9 +252,12 @@ class WhatIsTrained(TrainTest):
         error = self.fails("train", self.net, "--data", "idx:/nowhere")
         self.assertIn("/nowhere/train-images-idx3-ubyte", error)
         error = self.fails("train", self.net, "--data", "tapes:x")
-        self.assertIn("expected one of idx:", error)
+        self.assertIn("KIND is one of idx, ", error)
         error = self.fails("train", self.net, "--data", f"idx:{self.data}", "--crop", 7)
         self.assertIn("a crop of 7 from images of 6x6", error)
+        for output in ("no/such/model.kir", self.folder):
+            done = self.call("train", self.net, "--data", f"idx:{self.data}", "-o", output)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))  # before any training
 
 
 class HowItIsTrained(TrainTest):
