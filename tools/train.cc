@@ -183,6 +183,7 @@ std::vector<std::pair<std::string, std::string>> Configuration(const RunResult& 
   };
   if (!options.solver_file.empty()) rows.emplace_back("solver", options.solver_file);
   if (options.transform.crop > 0) rows.emplace_back("crop", StrCat(options.transform.crop));
+  if (options.transform.pad > 0) rows.emplace_back("pad", StrCat(options.transform.pad));
   if (options.transform.mirror) rows.emplace_back("mirror", "yes");
   return rows;
 }
@@ -372,6 +373,11 @@ void AddDataOptions(CLI::App& app, TrainOptions& options) {
   app.add_option("--crop", options.transform.crop,
                  "Take squares of this side, anywhere while training and from the centre in tests")
       ->check(WholeNumber(1));
+  app.add_option(
+         "--pad", options.transform.pad,
+         "Zeros on each side of an image before it is cropped; without --crop it only moves "
+         "about by so many pixels while training")
+      ->check(WholeNumber(1, 1 << 16));
   app.add_flag("--mirror", options.transform.mirror, "Mirror every other image while training");
   app.add_flag("!--no-shuffle", options.run.loader.shuffle, "Take the items as they come");
   app.add_option("--prefetch", options.run.loader.ahead, "Batches to prepare ahead [8]")

@@ -16,7 +16,7 @@ namespace {
 
 bool IsImage(const std::vector<int64_t>& shape) { return shape.size() == 3; }
 
-// Where the window of an image lies, and whether it is mirrored.
+// Where the window lies, from the image's corner on, and whether it is mirrored.
 struct Placement {
   int64_t top = 0, left = 0;
   bool mirror = false;
@@ -36,21 +36,17 @@ class Transformer {
   // The placement that the centre has, unmirrored.
   Placement Centre() const {
     if (!IsImage(dataset_.item_shape)) return {};
-    return {(dataset_.item_shape[1] - output_shape_[1]) / 2,
-            (dataset_.item_shape[2] - output_shape_[2]) / 2, false};
+    return {Room(1) / 2 - transform_.pad, Room(2) / 2 - transform_.pad, false};
   }
 
   // One that depends on `draw`.
   Placement Random(uint64_t draw) const {
-    Placement placement = Centre();
-    if (transform_.crop > 0) {
-      const auto rows = static_cast<uint64_t>(dataset_.item_shape[1] - output_shape_[1] + 1);
-      const auto columns = static_cast<uint64_t>(dataset_.item_shape[2] - output_shape_[2] + 1);
-      placement.top = static_cast<int64_t>((draw & 0xffffff) % rows);
-      placement.left = static_cast<int64_t>((draw >> 24 & 0xffffff) % columns);
-    }
-    placement.mirror = transform_.mirror && (draw >> 63) != 0;
-    return placement;
+    if (!IsImage(dataset_.item_shape)) return {};
+    const auto rows = static_cast<uint64_t>(Room(1) + 1);
+    const auto columns = static_cast<uint64_t>(Room(2) + 1);
+    return {static_cast<int64_t>((draw & 0xffffff) % rows) - transform_.pad,
+            static_cast<int64_t>((draw >> 24 & 0xffffff) % columns) - transform_.pad,
+            transform_.mirror && (draw >> 63) != 0};
   }
 
   absl::Status Apply(int64_t item, const Placement& placement, float* out) {
@@ -61,11 +57,12 @@ class Transformer {
     }
     const int64_t height = dataset_.item_shape[1], width = dataset_.item_shape[2];
     for (int64_t c = 0; c < output_shape_[0]; ++c) {
-      for (int64_t y = 0; y < output_shape_[1]; ++y) {
-        const int64_t row = (c * height + y + placement.top) * width + placement.left;
-        float* const end = out + output_shape_[2];
-        for (int64_t x = 0; out < end; ++x, ++out) {
-          *out = Normal(row + (placement.mirror ? output_shape_[2] - 1 - x : x), c);
+      for (int64_t i = 0; i < output_shape_[1]; ++i) {
+        const int64_t y = i + placement.top;
+        for (int64_t j = 0; j < output_shape_[2]; ++j) {
+          const int64_t x = placement.left + (placement.mirror ? output_shape_[2] - 1 - j : j);
+          const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+          *out++ = inside ? Normal((c * height + y) * width + x, c) : 0.0f;
         }
       }
     }
@@ -73,6 +70,11 @@ class Transformer {
   }
 
  private:
+  // How far the window can move along a dimension of the image.
+  int64_t Room(size_t dimension) const {
+    return dataset_.item_shape[dimension] + 2 * transform_.pad - output_shape_[dimension];
+  }
+
   float Normal(int64_t at, int64_t channel) const {
     const std::vector<float>& mean = transform_.mean;
     const size_t i = mean.size() == 1              ? 0
@@ -115,12 +117,13 @@ absl::Status Transform::Check(const Dataset& dataset) const {
                                                    channels, " channels of ", dataset.ItemCount(),
                                                    " numbers together"));
   }
-  if (!image && (crop > 0 || mirror)) {
-    return absl::InvalidArgumentError("only images can be cropped or mirrored");
+  if (!image && (crop > 0 || pad > 0 || mirror)) {
+    return absl::InvalidArgumentError("only images can be padded, cropped or mirrored");
   }
-  if (image && crop > std::min(dataset.item_shape[1], dataset.item_shape[2])) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a crop of ", crop, " from images of ", dataset.item_shape[1], "x", dataset.item_shape[2]));
+  if (image && crop > std::min(dataset.item_shape[1], dataset.item_shape[2]) + 2 * pad) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a crop of ", crop, " from images of ", dataset.item_shape[1], "x",
+                     dataset.item_shape[2], pad > 0 ? absl::StrCat(" and ", pad, " around") : ""));
   }
   return absl::OkStatus();
 }

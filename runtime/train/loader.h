@@ -16,12 +16,13 @@
 namespace kiln {
 
 /// From an item to the model's input, as Caffe's TransformationParameter has it: crop, mirror,
-/// subtract the mean, multiply. A random crop and mirror while training; the centre, unmirrored,
-/// while testing.
+/// subtract the mean, multiply; and zeros around images, so that a crop can reach over the edge. A
+/// random crop and mirror while training; the centre, unmirrored, while testing.
 struct Transform {
   std::vector<float> mean = {0};  ///< one number, one a channel, or one for each number of an item
   float scale = 1;
-  int64_t crop = 0;     ///< the side of the square; 0: all of it
+  int64_t crop = 0;     ///< the side of the square; 0: as large as the image
+  int64_t pad = 0;      ///< zeros on each side of an image, after mean and scale
   bool mirror = false;  ///< every other image, by chance
 
   /// An error when the mean or the crop does not fit the items.

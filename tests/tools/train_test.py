@@ -259,6 +259,13 @@ class WhatIsTrained(TrainTest):
             done = self.call("train", self.net, "--data", f"idx:{self.data}", "-o", output)
             self.assertEqual((done.returncode, done.stdout), (1, ""))  # before any training
 
+    def test_padded_images_move_about(self):
+        self.assertGreater(self.final(self.train("--pad", 1))["test_accuracy"], 0.9)
+        plain, padded, cropped = (self.final(self.train(*how, epochs=1))["test_loss"] for how in
+                                  ((), ("--pad", 1), ("--pad", 1, "--crop", 6)))
+        self.assertEqual(padded, cropped)
+        self.assertNotEqual(padded, plain)
+
 
 class HowItIsTrained(TrainTest):
 

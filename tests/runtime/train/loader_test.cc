@@ -93,6 +93,49 @@ TEST(BatchLoader, TakesTheCentreInTestsAndSubtractsBeforeItScales) {
   EXPECT_THAT(batch.labels, ElementsAre(1));
 }
 
+TEST(BatchLoader, MovesPaddedImagesAboutAndLeavesThemInPlaceInTests) {
+  const Dataset dataset = Images(2);
+  const Transform transform{.mean = {100}, .pad = 1};
+  ASSERT_TRUE(transform.Check(dataset).ok());
+  EXPECT_EQ(transform.OutputShape(dataset), dataset.item_shape);
+  Batch plain, batch;
+  ASSERT_TRUE(FillBatch(dataset, {.mean = {100}}, {1}, plain).ok());
+  ASSERT_TRUE(FillBatch(dataset, transform, {1}, batch).ok());
+  EXPECT_EQ(batch.items, plain.items);
+
+  BatchLoader loader(dataset, {.transform = transform, .batch = 1}, 0);
+  std::set<std::pair<int64_t, int64_t>> moves;
+  for (int i = 0; i < 300; ++i) {
+    const auto drawn = loader.Next();
+    ASSERT_TRUE(drawn.ok());
+    const float first = 24.0f * static_cast<float>((*drawn)->labels[0]) - 100;
+    // An element in the middle is there however the image has moved, and tells by how much.
+    const auto moved = static_cast<int64_t>((*drawn)->items[4 + 1] - first) - (4 + 1);
+    const int64_t dy = moved >= 3 ? 1 : moved <= -3 ? -1 : 0, dx = moved - 4 * dy;
+    moves.emplace(dy, dx);
+    for (int64_t y = 0; y < 3; ++y) {
+      for (int64_t x = 0; x < 4; ++x) {
+        const bool inside = y + dy >= 0 && y + dy < 3 && x + dx >= 0 && x + dx < 4;
+        const float expected = inside ? first + static_cast<float>(4 * (y + dy) + x + dx) : 0;
+        EXPECT_EQ((*drawn)->items[static_cast<size_t>(4 * y + x)], expected);
+      }
+    }
+  }
+  EXPECT_EQ(moves.size(), 9u);
+}
+
+TEST(BatchLoader, CropsFromThePaddedImage) {
+  const Dataset dataset = Images(1);
+  EXPECT_TRUE((Transform{.crop = 5, .pad = 1}).Check(dataset).ok());
+  EXPECT_THAT((Transform{.crop = 6, .pad = 1}).Check(dataset).message(),
+              HasSubstr("a crop of 6 from images of 3x4 and 1 around"));
+  Batch batch;
+  ASSERT_TRUE(FillBatch(dataset, {.crop = 5, .pad = 1}, {0}, batch).ok());
+  ASSERT_EQ(batch.items.size(), 50u);
+  EXPECT_EQ(std::vector(batch.items.begin() + 5, batch.items.begin() + 10),
+            (std::vector<float>{0, 0, 1, 2, 3}));
+}
+
 TEST(BatchLoader, HandsOutTargets) {
   Dataset dataset;
   dataset.item_shape = {1};
