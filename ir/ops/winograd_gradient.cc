@@ -82,16 +82,64 @@ StatusOr<TensorType> InferGradient(const Op& op) {
   return TensorType{ElementType::kF32, std::move(shape)};
 }
 
-/// Without tiles, so that they are checked.
+using Square = std::array<std::array<double, kMaxSpan>, kMaxSpan>;
+
+/// L d L^T, where `line` computes L times a line of d, which has `extent` elements.
+template <typename Line, typename Element>
+Square Transformed(int64_t span, int64_t extent, const Line& line, const Element& d) {
+  Square half{}, result{};
+  for (int64_t j = 0; j < extent; ++j) {
+    const auto column = line([&](int64_t k) { return d(k, j); });
+    for (int64_t i = 0; i < std::ssize(column); ++i) half[i][j] = column[i];
+  }
+  for (int64_t i = 0; i < span; ++i) {
+    const auto row = line([&](int64_t k) { return half[i][k]; });
+    for (int64_t j = 0; j < std::ssize(row); ++j) result[i][j] = row[j];
+  }
+  return result;
+}
+
 Status EvaluateGradient(const Op& op, std::span<const Array* const> in, Array& result) {
   const GradientTiling t(op);
-  const Array &x = *in[0], &dy = *in[1];
-  for (Index w(op.shape()); w.valid(); w.Next()) {
-    for (Index p({t.images, t.height, t.width}); p.valid(); p.Next()) {
-      const int64_t row = p[1] + w[2] - t.pads_low[0], column = p[2] + w[3] - t.pads_low[1];
-      if (row < 0 || row >= x.shape[2] || column < 0 || column >= x.shape[3]) continue;
-      result.floats[w.linear()] += x.floats[Offset(x.shape, {p[0], w[1], row, column})] *
-                                   dy.floats[Offset(dy.shape, {p[0], w[0], p[1], p[2]})];
+  const auto element = [](const Array& from, int64_t n, int64_t c, int64_t y, int64_t x) {
+    const bool inside = y >= 0 && y < from.shape[2] && x >= 0 && x < from.shape[3];
+    return inside ? from.floats[Offset(from.shape, {n, c, y, x})] : 0.0;
+  };
+  const auto input = [&](const auto& d) {
+    std::array<double, kMaxSpan> line{};
+    for (int64_t k = 0; k < t.span; ++k) line[k] = d(k);
+    return TransformInput(t.span, line);
+  };
+  const auto output = [&](const auto& d) {
+    std::array<double, kMaxTile> line{};
+    for (int64_t k = 0; k < t.m; ++k) line[k] = d(k);
+    return SpreadOutput(t.span, t.m, line);
+  };
+  const auto weights = [&](const auto& d) {
+    std::array<double, kMaxSpan> line{};
+    for (int64_t k = 0; k < t.span; ++k) line[k] = d(k);
+    return GatherWeights(t.span, line);
+  };
+  for (Index pair({t.outputs, t.inputs}); pair.valid(); pair.Next()) {
+    Square products{};
+    for (Index tile({t.images, t.rows, t.columns}); tile.valid(); tile.Next()) {
+      const int64_t y = tile[1] * t.m, x = tile[2] * t.m;
+      const Square v = Transformed(t.span, t.span, input, [&](int64_t i, int64_t j) {
+        return element(*in[0], tile[0], pair[1], y + i - t.pads_low[0], x + j - t.pads_low[1]);
+      });
+      const Square m = Transformed(t.span, t.m, output, [&](int64_t i, int64_t j) {
+        return element(*in[1], tile[0], pair[0], y + i, x + j);
+      });
+      for (int64_t i = 0; i < t.span; ++i) {
+        for (int64_t j = 0; j < t.span; ++j) products[i][j] += v[i][j] * m[i][j];
+      }
+    }
+    const Square dw =
+        Transformed(kKernel, t.span, weights, [&](int64_t i, int64_t j) { return products[i][j]; });
+    for (int64_t i = 0; i < kKernel; ++i) {
+      for (int64_t j = 0; j < kKernel; ++j) {
+        result.floats[Offset(op.shape(), {pair[0], pair[1], i, j})] = dw[i][j];
+      }
     }
   }
   return OkStatus();
@@ -291,7 +339,8 @@ std::vector<OpDef> WinogradGradientOps() {
        .doc = "conv_weight_gradient of a 3x3 convolution of stride 1 in Winograd's form, from x "
               "[N, C, H, W] and dy [N, O, h, w]: dw = G^T [sum over the tiles of m x m elements of "
               "dy of (B^T x B) * (A dy A^T)] G, [O, C, 3, 3]. Around x, pads_low before it and "
-              "behind it as far as whole tiles reach, zeros are read.",
+              "behind it as far as whole tiles reach, zeros are read. A NaN or infinity spreads "
+              "over its tile.",
        .operands = {{"x"}, {"dy"}},
        .attributes = {{"pads_low", Attribute::Kind::kInts, Attribute(std::vector<int64_t>{0, 0}),
                        "padding above and left of x"},

@@ -74,12 +74,13 @@ TEST(OnnxExport, OpCasesComputeTheSameAfterARoundTrip) {
   };
   EXPECT_THAT(
       refused,
-      ElementsAre(no_operator("conv_weight_gradient"), no_operator("fusion"),
+      ElementsAre(no_operator("conv_weight_gradient"), no_operator("fold"), no_operator("fusion"),
                   no_operator("max_pool_taps"), no_operator("max_unpool"),
                   no_operator("random_uniform"), no_operator("resize with tf_half_pixel_for_nn"),
                   no_operator("round_to_float"), no_operator("shift_left of signed integers"),
                   no_operator("sum_unpool"), no_operator("window_sum"),
-                  no_operator("winograd_conv"), no_operator("winograd_weights")));
+                  no_operator("winograd_conv"), no_operator("winograd_weight_gradient"),
+                  no_operator("winograd_weights")));
 }
 
 TEST(OnnxExport, WritesBiasesWithTheirContractions) {
