@@ -9,6 +9,7 @@
 
 #include "ir/graph/op_def.h"
 #include "ir/graph/printer.h"
+#include "passes/function_pass.h"
 #include "passes/graph/graph_passes.h"
 #include "passes/rewrite.h"
 
@@ -68,17 +69,7 @@ StatusOr<bool> EliminateIn(Graph& graph, PassContext& context) {
 }  // namespace
 
 Pass EliminateCommonSubexpressions() {
-  return {.name = kName,
-          .doc = "computes equal values once",
-          .rules = {},
-          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool fired, EliminateIn(*function, context));
-              changed |= fired;
-            }
-            return changed;
-          }};
+  return FunctionPass(kName, "computes equal values once", EliminateIn);
 }
 
 }  // namespace kiln

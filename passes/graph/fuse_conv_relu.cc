@@ -21,6 +21,7 @@
 #include <set>
 
 #include "ir/graph/op_def.h"
+#include "passes/function_pass.h"
 #include "passes/graph/fusion.h"
 #include "passes/graph/graph_passes.h"
 #include "passes/layout/layout_classes.h"
@@ -193,17 +194,8 @@ StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
 }  // namespace
 
 Pass FuseConvRelu() {
-  return {.name = kName,
-          .doc = "makes bias, residual add and activations the epilogue of a contraction",
-          .rules = {},
-          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool fused, FuseIn(*function, context));
-              changed |= fused;
-            }
-            return changed;
-          }};
+  return FunctionPass(
+      kName, "makes bias, residual add and activations the epilogue of a contraction", FuseIn);
 }
 
 }  // namespace kiln

@@ -18,6 +18,7 @@
 #include <set>
 
 #include "ir/graph/op_def.h"
+#include "passes/function_pass.h"
 #include "passes/graph/fusion.h"
 #include "passes/graph/graph_passes.h"
 
@@ -153,17 +154,9 @@ StatusOr<bool> FuseIn(Graph& graph, PassContext& context) {
 }  // namespace
 
 Pass FuseElementwise() {
-  return {.name = kName,
-          .doc = "groups elementwise ops, and reductions with what is around them, into kernels",
-          .rules = {},
-          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool fused, FuseIn(*function, context));
-              changed |= fused;
-            }
-            return changed;
-          }};
+  return FunctionPass(
+      kName, "groups elementwise ops, and reductions with what is around them, into kernels",
+      FuseIn);
 }
 
 }  // namespace kiln

@@ -16,6 +16,7 @@
 
 #include "ir/graph/builder.h"
 #include "ir/graph/op_def.h"
+#include "passes/function_pass.h"
 #include "passes/graph/constants.h"
 #include "passes/graph/graph_passes.h"
 #include "passes/rewrite.h"
@@ -249,17 +250,9 @@ class SiblingMerger {
 }  // namespace
 
 Pass MergeSiblings() {
-  return {.name = kName,
-          .doc = "merges 1x1 convolutions that read one image",
-          .rules = {},
-          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool here, SiblingMerger(*function, context).Run());
-              changed |= here;
-            }
-            return changed;
-          }};
+  return FunctionPass(
+      kName, "merges 1x1 convolutions that read one image",
+      [](Graph& function, PassContext& context) { return SiblingMerger(function, context).Run(); });
 }
 
 }  // namespace kiln

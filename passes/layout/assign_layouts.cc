@@ -20,6 +20,7 @@
 
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
+#include "passes/function_pass.h"
 #include "passes/graph/constants.h"
 #include "passes/layout/layout_classes.h"
 #include "passes/layout/layout_passes.h"
@@ -361,18 +362,11 @@ class LayoutAssigner {
 }  // namespace
 
 Pass AssignLayouts(int lanes) {
-  return {.name = kName,
-          .doc = "lays out images for the target's vectors, with zeros around them for windows",
-          .rules = {},
-          .run = [lanes](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool here,
-                                    LayoutAssigner(*function, lanes, context).Run());
-              changed |= here;
-            }
-            return changed;
-          }};
+  return FunctionPass(
+      kName, "lays out images for the target's vectors, with zeros around them for windows",
+      [lanes](Graph& function, PassContext& context) {
+        return LayoutAssigner(function, lanes, context).Run();
+      });
 }
 
 }  // namespace kiln

@@ -19,6 +19,7 @@
 
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
+#include "passes/function_pass.h"
 #include "passes/graph/constants.h"
 #include "passes/layout/layout_classes.h"
 #include "passes/layout/layout_passes.h"
@@ -135,17 +136,10 @@ class WeightPacker {
 }  // namespace
 
 Pass PackWeights(int lanes) {
-  return {.name = kName,
-          .doc = "packs the weights of contractions for the target's vectors",
-          .rules = {},
-          .run = [lanes](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool here, WeightPacker(*function, lanes, context).Run());
-              changed |= here;
-            }
-            return changed;
-          }};
+  return FunctionPass(kName, "packs the weights of contractions for the target's vectors",
+                      [lanes](Graph& function, PassContext& context) {
+                        return WeightPacker(function, lanes, context).Run();
+                      });
 }
 
 }  // namespace kiln

@@ -15,6 +15,7 @@
 #include "ir/graph/builder.h"
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
+#include "passes/function_pass.h"
 #include "passes/graph/constants.h"
 #include "passes/layout/layout_classes.h"
 #include "passes/layout/layout_passes.h"
@@ -124,18 +125,11 @@ class FlattenReorderer {
 }  // namespace
 
 Pass ReorderFlatten(int lanes) {
-  return {.name = kName,
-          .doc = "flattens images channels last, and reorders the weights that read them",
-          .rules = {},
-          .run = [lanes](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool here,
-                                    FlattenReorderer(*function, lanes, context).Run());
-              changed |= here;
-            }
-            return changed;
-          }};
+  return FunctionPass(kName,
+                      "flattens images channels last, and reorders the weights that read them",
+                      [lanes](Graph& function, PassContext& context) {
+                        return FlattenReorderer(function, lanes, context).Run();
+                      });
 }
 
 }  // namespace kiln

@@ -5,6 +5,7 @@
 
 #include "ir/graph/builder.h"
 #include "ir/graph/op_def.h"
+#include "passes/function_pass.h"
 #include "passes/memory/timeline.h"
 
 namespace kiln {
@@ -220,17 +221,11 @@ StatusOr<bool> RunOn(Graph& function, int64_t max_bytes, PassContext& context) {
 int64_t BytesKept(const Graph& function) { return BytesKept(Timeline(function)); }
 
 Pass Recompute(int64_t max_bytes) {
-  return {.name = kName,
-          .doc = "computes values again after the loss that would take too much memory to keep",
-          .rules = {},
-          .run = [max_bytes](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              KILN_ASSIGN_OR_RETURN(const bool rewritten, RunOn(*function, max_bytes, context));
-              changed |= rewritten;
-            }
-            return changed;
-          }};
+  return FunctionPass(
+      kName, "computes values again after the loss that would take too much memory to keep",
+      [max_bytes](Graph& function, PassContext& context) {
+        return RunOn(function, max_bytes, context);
+      });
 }
 
 }  // namespace kiln
