@@ -25,6 +25,7 @@ int64_t BytesOf(const Expr& factor, int64_t extent, int64_t steps) {
 bool ReadsPagesApart(const Nest& nest, const Contraction& contraction, const Expr& reduce,
                      const Target& target) {
   if (reduce->reduce_vars.size() != 1 || nest.loops.size() != 2 || !contraction.row) return false;
+  if (nest.buffer->element != reduce.type()) return false;  // it cannot hold partial sums
   const Var& step = reduce->reduce_vars[0];
   if (contraction.along->kind != ExprKind::kLoad || step->extent < 4 * kBlock) return false;
   const Linear form = AddressForm(contraction.along->buffer, contraction.along->args);

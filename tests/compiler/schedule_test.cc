@@ -126,6 +126,20 @@ TEST(ScheduleTest, SumOverRowsPagesApartIsCutIntoBlocks) {
   }
 }
 
+TEST(ScheduleTest, SumIsNotCutWhereTheResultCannotHoldItsParts) {
+  Kernel kernel = Matmul(3, 161, 2048, 0);
+  const Buffer rounded = loop::MakeBuffer("c", ElementType::kI32, {3, 2048});
+  const loop::StmtNode& store = *kernel.body->body[0]->body[0];
+  kernel.body = loop::For(
+      kernel.body->var,
+      loop::For(kernel.body->body[0]->var,
+                loop::Store(rounded, store.indices, loop::Cast(ElementType::kI32, store.value))));
+  kernel.outputs = {rounded};
+  const Kernel scheduled = Schedule(kernel, Avx512());
+  EXPECT_TRUE(loop::Verify(scheduled).ok()) << loop::ToString(scheduled);
+  EXPECT_THAT(loop::ToString(scheduled), testing::HasSubstr(":161>"));
+}
+
 TEST(ScheduleTest, TransposedMatmulIsTiledAsDotProducts) {
   // c[i, j] = sum of a[i, r] * b[j, r]
   const auto transposed = [](int64_t m, int64_t k, int64_t n) {
