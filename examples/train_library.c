@@ -69,8 +69,9 @@ int main(int argc, char** argv) {
   int64_t right = 0, seen = 0, classes = test->outputs[0].bytes / 4 / batch;
   for (; seen + batch <= 10000; seen += batch) {
     call(test, seen);
-    for (int64_t n = 0, c; n < batch; ++n, right += c == classes) /* no score beats the label's */
-      for (c = 0; c < classes && result[n * classes + c] <= result[n * classes + label[n]];) ++c;
+    for (int64_t n = 0, best = 0; n < batch; right += best == label[n++], best = 0)
+      for (int64_t c = 1; c < classes; ++c)
+        if (result[n * classes + c] > result[n * classes + best]) best = c;
   }
   printf("test accuracy %.4f\n", (double)right / seen);
   return 0;

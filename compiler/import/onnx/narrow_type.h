@@ -1,7 +1,7 @@
 // ONNX element types that Kiln has none of: integers of 2 and 4 bits, floats of 4 and 8. Their
 // values are held, exactly, by a wider element type. Which of them a value is of is known while
 // importing only: it says what a cast or quantisation like that value rounds to. Operators that do
-// not know of them refuse them (OnnxOp::narrow).
+// not know of them refuse them (OnnxOp::on_narrow).
 //
 // Source: onnx.proto, and ONNX's "Float stored in 8 bits" and "Float stored in 4 bits".
 #pragma once
