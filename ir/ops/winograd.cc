@@ -22,6 +22,7 @@ using winograd::Tiling;
 using winograd::TransformInput;
 using winograd::TransformOutput;
 using winograd::TransformWeights;
+using winograd::ZerosAround;
 
 namespace {
 
@@ -130,7 +131,7 @@ void OutputTile(const Tiling& t, const std::array<std::array<double, kMaxSpan>, 
 }
 
 Status EvaluateWinograd(const Op& op, std::span<const Array* const> in, Array& result) {
-  const Tiling t(op);
+  const Tiling t = Tiling::OfConvolution(op);
   const Shape& x_shape = op.operand(0)->shape();
   const std::vector<double>&x = in[0]->floats, &u = in[1]->floats;
   std::array<std::array<double, kMaxSpan>, kMaxSpan> v{}, products{};
@@ -281,7 +282,10 @@ std::vector<OpDef> WinogradOps() {
        .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
          return winograd::ConvolutionStages(op, context);
        },
-       .zeros_read = winograd::ZerosRead,
+       .zeros_read =
+           [](const Op& op) {
+             return ZerosAround(op.operand(0)->shape(), Tiling::OfConvolution(op));
+           },
        .no_gradient = kAfterwards});
   return ops;
 }

@@ -19,46 +19,17 @@ using loop::Var;
 using winograd::GatherWeights;
 using winograd::kMaxSpan;
 using winograd::kMaxTile;
+using winograd::ReadImage;
 using winograd::SpreadOutput;
+using winograd::Tiling;
 using winograd::TransformInput;
+using winograd::ZerosAround;
 
 namespace {
 
 constexpr int64_t kKernel = 3;
 
-/// The geometry of an op that `infer` has accepted.
-struct GradientTiling {
-  explicit GradientTiling(const Op& op)
-      : m(op.Int("tile")),
-        span(WinogradSpan(m, kKernel)),
-        images(op.operand(0)->shape()[0]),
-        inputs(op.operand(0)->shape()[1]),
-        outputs(op.operand(1)->shape()[1]),
-        height(op.operand(1)->shape()[2]),
-        width(op.operand(1)->shape()[3]),
-        rows((height + m - 1) / m),
-        columns((width + m - 1) / m),
-        pads_low(op.Ints("pads_low")) {}
-
-  int64_t tiles() const { return images * rows * columns; }
-
-  int64_t m, span;
-  int64_t images, inputs, outputs, height, width;  ///< the last two are dy's
-  int64_t rows, columns;                           ///< tiles of an image
-  std::vector<int64_t> pads_low;
-};
-
-/// The zeros around x that its tiles reach into.
-std::vector<Layout::Padding> ZerosAroundTiles(const Op& op) {
-  const GradientTiling t(op);
-  const int64_t needed[] = {t.rows * t.m + t.span - t.m, t.columns * t.m + t.span - t.m};
-  std::vector<Layout::Padding> padding;
-  for (int d = 0; d < 2; ++d) {
-    const int64_t high = needed[d] - t.pads_low[d] - op.operand(0)->shape()[d + 2];
-    padding.push_back({d + 2, t.pads_low[d], std::max<int64_t>(high, 0)});
-  }
-  return padding;
-}
+Tiling TilingOf(const Op& op) { return Tiling(op, op.operand(1)->shape(), kKernel, /*groups=*/1); }
 
 StatusOr<TensorType> InferGradient(const Op& op) {
   const TensorType &x = op.operand(0)->type(), &dy = op.operand(1)->type();
@@ -100,7 +71,7 @@ Square Transformed(int64_t span, int64_t extent, const Line& line, const Element
 }
 
 Status EvaluateGradient(const Op& op, std::span<const Array* const> in, Array& result) {
-  const GradientTiling t(op);
+  const Tiling t = TilingOf(op);
   const auto element = [](const Array& from, int64_t n, int64_t c, int64_t y, int64_t x) {
     const bool inside = y >= 0 && y < from.shape[2] && x >= 0 && x < from.shape[3];
     return inside ? from.floats[Offset(from.shape, {n, c, y, x})] : 0.0;
@@ -154,9 +125,9 @@ Status EvaluateGradient(const Op& op, std::span<const Array* const> in, Array& r
 class GradientStages {
  public:
   GradientStages(const Op& op, const StageContext& context)
-      : t_(op),
+      : t_(TilingOf(op)),
         x_(op.operand(0)->type()),
-        zeros_(ZerosAroundTiles(op)),
+        zeros_(ZerosAround(x_.shape, t_)),
         context_(context),
         in_block_(context.ChannelBlock(0)),
         out_block_(context.ChannelBlock(1)),
@@ -239,7 +210,8 @@ class GradientStages {
     return TransformTiles(
         v_, t_.inputs, in_block_, t_.span, line,
         [&](const Expr& image, const Expr& channel, const Expr& row, const Expr& column) {
-          return ReadImage(image, channel, row - t_.pads_low[0], column - t_.pads_low[1]);
+          return ReadImage(context_, x_, zeros_,
+                           {image, channel, row - t_.pads_low[0], column - t_.pads_low[1]});
         });
   }
 
@@ -258,21 +230,6 @@ class GradientStages {
           return Guard(inside, context_.read(1, {image, channel, row, column}),
                        loop::Const(ElementType::kF32, 0));
         });
-  }
-
-  /// x at a position that may lie in the zeros around it.
-  Expr ReadImage(const Expr& image, const Expr& channel, const Expr& row,
-                 const Expr& column) const {
-    Expr inside;
-    const auto require = [&](const Expr& position, const Layout::Padding& read) {
-      const Layout::Padding there = x_.layout.PaddingOf(read.dim);
-      if (read.low > there.low) inside = AndAlso(inside, Ge(position, 0));
-      if (read.high > there.high) inside = AndAlso(inside, Lt(position, x_.shape[read.dim]));
-    };
-    require(row, zeros_[0]);
-    require(column, zeros_[1]);
-    return Guard(inside, context_.read(0, {image, channel, row, column}),
-                 loop::Const(ElementType::kF32, 0));
   }
 
   Stmt Multiply() const {
@@ -322,7 +279,7 @@ class GradientStages {
                      loop::Alloc(half, loop::Block(std::move(body))));
   }
 
-  const GradientTiling t_;
+  const Tiling t_;
   const TensorType x_;
   const std::vector<Layout::Padding> zeros_;
   const StageContext& context_;
@@ -351,7 +308,7 @@ std::vector<OpDef> WinogradGradientOps() {
        .stages = [](const Op& op, const StageContext& context) -> StatusOr<Stages> {
          return GradientStages(op, context).Build();
        },
-       .zeros_read = ZerosAroundTiles,
+       .zeros_read = [](const Op& op) { return ZerosAround(op.operand(0)->shape(), TilingOf(op)); },
        .no_gradient = "convolutions take this form after they have been differentiated"});
   return ops;
 }

@@ -65,9 +65,9 @@ struct Chunks {
 class Convolution {
  public:
   Convolution(const Op& op, const StageContext& context)
-      : t_(op),
+      : t_(Tiling::OfConvolution(op)),
         x_(op.operand(0)->type()),
-        zeros_(ZerosRead(op)),
+        zeros_(ZerosAround(x_.shape, t_)),
         context_(context),
         in_block_(std::gcd(context.ChannelBlock(0), t_.inputs / t_.groups)),
         out_block_(std::gcd(context.ChannelBlock(-1), t_.outputs / t_.groups)),
@@ -173,9 +173,10 @@ class Convolution {
         store_line([&](int64_t i, const Expr& lane,
                        const Expr& value) { return loop::Store(half, {i, j, lane}, value); },
                    [&](int64_t k, const Expr& lane) {
-                     return ReadInput(at.image, at.block * in_block_ + lane,
-                                      at.row * t_.m + k - t_.pads_low[0],
-                                      at.column * t_.m + j - t_.pads_low[1]);
+                     return ReadImage(
+                         context_, x_, zeros_,
+                         {at.image, at.block * in_block_ + lane, at.row * t_.m + k - t_.pads_low[0],
+                          at.column * t_.m + j - t_.pads_low[1]});
                    });
       }
       for (int64_t i = 0; i < t_.span; ++i) {
@@ -188,21 +189,6 @@ class Convolution {
       }
       return loop::Alloc(half, loop::Block(std::move(body)));
     });
-  }
-
-  /// x at a position that may lie in the zeros around it.
-  Expr ReadInput(const Expr& image, const Expr& channel, const Expr& row,
-                 const Expr& column) const {
-    Expr inside;
-    const auto require = [&](const Expr& position, const Layout::Padding& read) {
-      const Layout::Padding there = x_.layout.PaddingOf(read.dim);
-      if (read.low > there.low) inside = AndAlso(inside, Ge(position, 0));
-      if (read.high > there.high) inside = AndAlso(inside, Lt(position, x_.shape[read.dim]));
-    };
-    require(row, zeros_[0]);
-    require(column, zeros_[1]);
-    return Guard(inside, context_.read(0, {image, channel, row, column}),
-                 loop::Const(ElementType::kF32, 0));
   }
 
   Stmt Multiply(const Chunk& chunk) const {
@@ -351,17 +337,6 @@ class Weights {
 };
 
 }  // namespace
-
-std::vector<Layout::Padding> ZerosRead(const Op& op) {
-  const Tiling t(op);
-  const int64_t needed[] = {t.rows * t.m + t.span - t.m, t.columns * t.m + t.span - t.m};
-  std::vector<Layout::Padding> padding;
-  for (int d = 0; d < 2; ++d) {
-    const int64_t high = needed[d] - t.pads_low[d] - op.operand(0)->shape()[d + 2];
-    padding.push_back({d + 2, t.pads_low[d], std::max<int64_t>(high, 0)});
-  }
-  return padding;
-}
 
 Stages ConvolutionStages(const Op& op, const StageContext& context) {
   return Convolution(op, context).Build();

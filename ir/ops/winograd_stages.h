@@ -1,14 +1,9 @@
 // The loops of winograd_conv and winograd_weights: what winograd.h says, for whole tensors.
 #pragma once
 
-#include <vector>
-
 #include "ir/graph/op_def.h"
 
 namespace kiln::winograd {
-
-/// The zeros around x that the tiles of a winograd_conv reach into.
-std::vector<Layout::Padding> ZerosRead(const Op& op);
 
 /// The stages: V = B^T x B for all tiles, P = V U for every place in a tile, y = A^T P A.
 Stages ConvolutionStages(const Op& op, const StageContext& context);

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "ir/graph/graph.h"
+#include "ir/graph/op_def.h"
 #include "ir/loop/expr.h"
 #include "ir/ops/winograd.h"
 
@@ -109,28 +109,42 @@ std::array<T, kMaxKernel> GatherWeights(int64_t span, const std::array<T, kMaxSp
           Times(kA2, even_a) + Times(kB2, even_b) + u[5]};
 }
 
-/// The geometry of a winograd_conv that `infer` has accepted.
+/// The geometry of an op that `infer` has accepted: what it cuts into tiles of m x m, results of a
+/// convolution or their gradient, and the image x that it reads in tiles of span x span.
 struct Tiling {
-  explicit Tiling(const Op& op)
-      : span(op.operand(1)->shape()[0]),
-        m(op.Int("tile")),
-        kernel(span - m + 1),
-        groups(op.Int("groups")),
-        images(op.shape()[0]),
+  /// `cut`: the shape of what is cut, [N, O, height, width]. x is operand 0 of `op`.
+  Tiling(const Op& op, const Shape& cut, int64_t kernel, int64_t groups)
+      : m(op.Int("tile")),
+        kernel(kernel),
+        span(WinogradSpan(m, kernel)),
+        groups(groups),
+        images(cut[0]),
         inputs(op.operand(0)->shape()[1]),
-        outputs(op.shape()[1]),
-        height(op.shape()[2]),
-        width(op.shape()[3]),
+        outputs(cut[1]),
+        height(cut[2]),
+        width(cut[3]),
         rows((height + m - 1) / m),
         columns((width + m - 1) / m),
         pads_low(op.Ints("pads_low")) {}
+  static Tiling OfConvolution(const Op& op) {
+    const int64_t kernel = op.operand(1)->shape()[0] - op.Int("tile") + 1;
+    return Tiling(op, op.shape(), kernel, op.Int("groups"));
+  }
 
   int64_t tiles() const { return images * rows * columns; }
 
-  int64_t span, m, kernel, groups;
+  int64_t m, kernel, span, groups;
   int64_t images, inputs, outputs, height, width;
   int64_t rows, columns;  ///< tiles of an image
   std::vector<int64_t> pads_low;
 };
+
+/// The zeros around `x` that tiles reach into.
+std::vector<Layout::Padding> ZerosAround(const Shape& x, const Tiling& tiling);
+
+/// Operand 0, of type `x`, at a logical index that may lie in `zeros` around it.
+loop::Expr ReadImage(const StageContext& context, const TensorType& x,
+                     const std::vector<Layout::Padding>& zeros,
+                     const std::vector<loop::Expr>& index);
 
 }  // namespace kiln::winograd

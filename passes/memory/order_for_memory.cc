@@ -17,6 +17,7 @@
 
 #include "ir/graph/builder.h"
 #include "ir/graph/op_def.h"
+#include "passes/function_pass.h"
 #include "passes/memory/memory_passes.h"
 #include "passes/memory/timeline.h"
 #include "passes/rewrite.h"
@@ -182,29 +183,23 @@ class LateUpdates {
   std::map<std::string, size_t> last_read_;
 };
 
+StatusOr<bool> RunOn(Graph& function, PassContext& context) {
+  bool changed = false;
+  while (true) {  // what has moved may let others move
+    KILN_ASSIGN_OR_RETURN(const bool early, EarlyOps(function, context).Run());
+    if (!early) break;
+    changed = true;
+  }
+  if (!std::ranges::any_of(function.outputs(), &Graph::Output::update)) return changed;
+  KILN_ASSIGN_OR_RETURN(const bool sunk, SinkToReaders(function, context));
+  KILN_ASSIGN_OR_RETURN(const bool late, LateUpdates(function, context).Run());
+  return changed || sunk || late;
+}
+
 }  // namespace
 
 Pass OrderForMemory() {
-  return {.name = kName,
-          .doc = "moves ops of training steps to where they let memory go",
-          .rules = {},
-          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              while (true) {  // what has moved may let others move
-                KILN_ASSIGN_OR_RETURN(const bool early, EarlyOps(*function, context).Run());
-                if (!early) break;
-                changed = true;
-              }
-              const bool trains = std::ranges::any_of(function->outputs(), &Graph::Output::update);
-              if (!trains) continue;
-              KILN_ASSIGN_OR_RETURN(const bool sunk, SinkToReaders(*function, context));
-              changed |= sunk;
-              KILN_ASSIGN_OR_RETURN(const bool late, LateUpdates(*function, context).Run());
-              changed |= late;
-            }
-            return changed;
-          }};
+  return FunctionPass(kName, "moves ops of training steps to where they let memory go", RunOn);
 }
 
 }  // namespace kiln

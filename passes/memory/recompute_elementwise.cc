@@ -13,6 +13,7 @@
 
 #include "ir/graph/builder.h"
 #include "ir/graph/op_def.h"
+#include "passes/function_pass.h"
 #include "passes/memory/memory_passes.h"
 #include "passes/memory/timeline.h"
 #include "passes/rewrite.h"
@@ -99,18 +100,11 @@ class ElementwiseRecomputer {
 }  // namespace
 
 Pass RecomputeElementwise() {
-  return {.name = kName,
-          .doc = "computes again behind the loss what is elementwise in values kept anyway",
-          .rules = {},
-          .run = [](Module& module, PassContext& context) -> StatusOr<bool> {
-            bool changed = false;
-            for (const auto& function : module.functions()) {
-              ElementwiseRecomputer recomputer(*function, context);
-              KILN_ASSIGN_OR_RETURN(const bool here, recomputer.Run());
-              changed |= here;
-            }
-            return changed;
-          }};
+  return FunctionPass(kName,
+                      "computes again behind the loss what is elementwise in values kept anyway",
+                      [](Graph& function, PassContext& context) {
+                        return ElementwiseRecomputer(function, context).Run();
+                      });
 }
 
 }  // namespace kiln

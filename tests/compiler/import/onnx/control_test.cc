@@ -4,6 +4,7 @@
 
 #include "compiler/import/onnx/onnx_import.h"
 #include "ir/eval/interpreter.h"
+#include "tests/compiler/import/onnx/evaluate.h"
 #include "tests/compiler/import/onnx/model_builder.h"
 
 namespace kiln {
@@ -22,20 +23,6 @@ onnx::GraphProto Body(const std::vector<std::string>& inputs,
   onnx::GraphProto body = OnnxBranch(nodes, outputs);
   for (const std::string& name : inputs) body.add_input()->set_name(name);
   return body;
-}
-
-/// The first result for these inputs.
-std::vector<double> Evaluate(ModelBuilder& b, const std::vector<Tensor>& inputs,
-                             const ImportOptions& options = {}) {
-  const auto module = ImportOnnx(b.model(), "", options);
-  EXPECT_TRUE(module.ok()) << module.status();
-  if (!module.ok()) return {};
-  std::vector<Array> arrays;
-  for (const Tensor& input : inputs) arrays.push_back(Array::FromTensor(input));
-  const auto found = Interpret(*(*module)->FindFunction("forward"), arrays);
-  EXPECT_TRUE(found.ok()) << found.status();
-  if (!found.ok()) return {};
-  return (*found)[0].ToTensor().ToDoubles();
 }
 
 std::string ImportError(ModelBuilder& b) { return Message(ImportOnnx(b.model(), "", {}).status()); }

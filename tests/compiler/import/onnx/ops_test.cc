@@ -7,6 +7,7 @@
 
 #include "compiler/import/onnx/onnx_import.h"
 #include "ir/eval/interpreter.h"
+#include "tests/compiler/import/onnx/evaluate.h"
 #include "tests/compiler/import/onnx/model_builder.h"
 
 namespace kiln {
@@ -501,14 +502,7 @@ std::vector<double> EvaluateInDomain(ModelBuilder& b, const std::string& domain,
   b.model().add_opset_import()->set_version(1);
   b.model().mutable_opset_import(1)->set_domain(domain);
   b.graph().mutable_node(b.graph().node_size() - 1)->set_domain(domain);
-  const auto module = ImportOnnx(b.model(), "", {});
-  EXPECT_TRUE(module.ok()) << module.status();
-  if (!module.ok()) return {};
-  std::vector<Array> arrays;
-  for (const Tensor& input : inputs) arrays.push_back(Array::FromTensor(input));
-  const auto found = Interpret(*(*module)->FindFunction("forward"), arrays);
-  EXPECT_TRUE(found.ok()) << found.status();
-  return found.ok() ? (*found)[0].ToTensor().ToDoubles() : std::vector<double>();
+  return Evaluate(b, inputs);
 }
 
 TEST(OnnxOps, FlexAttentionRunsItsSubgraphs) {
