@@ -140,7 +140,7 @@ class LossCurve(ModelTest):
         self.check_losses(losses, expected)
 
     def test_lenet(self):
-        self.check(models.NETS["lenet"], rate=0.001)
+        self.check(lambda options: models.build("lenet", options), rate=0.001)
 
     def test_batch_normalization(self):
         self.check(normalized_net, rate=0.01)
