@@ -45,9 +45,20 @@ std::vector<Op*> Graph::Snapshot() const {
   return ops;
 }
 
-bool Graph::IsOutput(const Op* op) const {
-  return std::any_of(outputs_.begin(), outputs_.end(),
-                     [op](const Output& output) { return output.value == op; });
+void Graph::Append(Output output) {
+  ++output.value->outputs_;
+  outputs_.push_back(std::move(output));
+}
+
+void Graph::EraseOutput(size_t i) {
+  --outputs_[i].value->outputs_;
+  outputs_.erase(outputs_.begin() + static_cast<ptrdiff_t>(i));
+}
+
+void Graph::SetOutput(size_t i, Op* value) {
+  --outputs_[i].value->outputs_;
+  ++value->outputs_;
+  outputs_[i].value = value;
 }
 
 void Graph::ReplaceAllUses(Op* from, Op* to) {
@@ -63,8 +74,8 @@ void Graph::ReplaceAllUses(Op* from, Op* to) {
     }
   }
   from->users_.clear();
-  for (Output& output : outputs_) {
-    if (output.value == from) output.value = to;
+  for (size_t i = 0; from->outputs_ != 0 && i < outputs_.size(); ++i) {
+    if (outputs_[i].value == from) SetOutput(i, to);
   }
 }
 

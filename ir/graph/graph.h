@@ -94,6 +94,7 @@ class Op {
   AttributeMap attributes_;
   std::unique_ptr<Graph> body_;
   std::vector<std::string> sources_;
+  int outputs_ = 0;  // how many outputs of the graph have this value
   std::list<std::unique_ptr<Op>>::iterator position_;
 };
 
@@ -120,15 +121,11 @@ class Graph {
     bool update = false;
   };
   const std::vector<Output>& outputs() const { return outputs_; }
-  void AddOutput(std::string name, Op* value) {
-    outputs_.push_back({std::move(name), value, false});
-  }
-  void AddUpdate(std::string parameter, Op* value) {
-    outputs_.push_back({std::move(parameter), value, true});
-  }
-  void EraseOutput(size_t i) { outputs_.erase(outputs_.begin() + static_cast<ptrdiff_t>(i)); }
-  bool IsOutput(const Op* op) const;
-  void SetOutput(size_t i, Op* value) { outputs_[i].value = value; }
+  void AddOutput(std::string name, Op* value) { Append({std::move(name), value, false}); }
+  void AddUpdate(std::string parameter, Op* value) { Append({std::move(parameter), value, true}); }
+  void EraseOutput(size_t i);
+  void SetOutput(size_t i, Op* value);
+  bool IsOutput(const Op* op) const { return op->outputs_ != 0; }
 
   /// Every use of `from`, outputs included, becomes a use of `to`; sources move along.
   void ReplaceAllUses(Op* from, Op* to);
@@ -142,6 +139,7 @@ class Graph {
 
  private:
   friend class Builder;
+  void Append(Output output);
   Module* module_;
   std::string name_;
   OpList ops_;
