@@ -219,6 +219,32 @@ Affine BinaryToAffine(const Expr& expr) {
   }
 }
 
+/// Whether `expr` is term + ... as FromAffine writes it, for the first `count` terms of `affine`.
+bool IsSumOf(const Affine& affine, size_t count, const Expr& expr) {
+  const Affine::Term& term = affine.terms[count - 1];
+  const auto is_product = [&](const Expr& product, int64_t factor) {
+    if (factor == 1) return product.get() == term.atom.get();
+    return product->kind == ExprKind::kBinary && product->binary == BinaryOp::kMul &&
+           product->args[0].get() == term.atom.get() && product->args[1].AsInt() == factor;
+  };
+  if (count == 1) return is_product(expr, term.coefficient);
+  const bool negative = term.coefficient < 0;
+  return expr->kind == ExprKind::kBinary &&
+         expr->binary == (negative ? BinaryOp::kSub : BinaryOp::kAdd) &&
+         is_product(expr->args[1], negative ? -term.coefficient : term.coefficient) &&
+         IsSumOf(affine, count - 1, expr->args[0]);
+}
+
+/// Whether `expr` is what FromAffine makes of its form: most index arithmetic that is simplified
+/// has been before.
+bool IsWritten(const Affine& affine, const Expr& expr) {
+  if (affine.terms.empty()) return false;
+  if (affine.constant == 0) return IsSumOf(affine, affine.terms.size(), expr);
+  return expr->kind == ExprKind::kBinary && expr->binary == BinaryOp::kAdd &&
+         expr->args[1].AsInt() == affine.constant &&
+         IsSumOf(affine, affine.terms.size(), expr->args[0]);
+}
+
 /// The range of a - b; unbounded unless both are bounded.
 Range RangeOfDifference(const Expr& a, const Expr& b) {
   if (!RangeOf(a).bounded() || !RangeOf(b).bounded()) return {};
@@ -261,7 +287,8 @@ Expr SimplifyBinary(const Expr& expr) {
     if (!less) return expr;
     return *less == (expr->binary == BinaryOp::kMin) ? a : b;
   }
-  return FromAffine(ToAffine(expr));
+  const Affine affine = ToAffine(expr);
+  return IsWritten(affine, expr) ? expr : FromAffine(affine);
 }
 
 }  // namespace

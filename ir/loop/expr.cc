@@ -1,6 +1,7 @@
 #include "ir/loop/expr.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -15,6 +16,14 @@ namespace kiln::loop {
 namespace {
 
 Expr MakeNode(ExprNode node) { return Expr(std::make_shared<const ExprNode>(std::move(node))); }
+
+/// The node over these operands; a list in braces would copy each of them.
+template <typename... Args>
+Expr MakeNode(ExprNode node, Args&&... args) {
+  node.args.reserve(sizeof...(args));
+  (node.args.push_back(std::forward<Args>(args)), ...);
+  return MakeNode(std::move(node));
+}
 
 /// The same kind of node over other operands; goes through the folding constructors.
 Expr WithArgs(const Expr& expr, std::vector<Expr> args) {
@@ -35,14 +44,18 @@ Expr WithArgs(const Expr& expr, std::vector<Expr> args) {
 /// `expr` with `rewrite` applied to its operands; `expr` itself when none changed.
 template <typename Rewrite>
 Expr MapArgs(const Expr& expr, const Rewrite& rewrite) {
-  std::vector<Expr> args;
-  args.reserve(expr->args.size());
-  bool changed = false;
-  for (const Expr& arg : expr->args) {
-    args.push_back(rewrite(arg));
-    changed |= args.back().get() != arg.get();
+  const std::vector<Expr>& old = expr->args;
+  for (size_t i = 0; i < old.size(); ++i) {
+    Expr arg = rewrite(old[i]);
+    if (arg.get() == old[i].get()) continue;
+    std::vector<Expr> args;
+    args.reserve(old.size());
+    args.insert(args.end(), old.begin(), old.begin() + static_cast<std::ptrdiff_t>(i));
+    args.push_back(std::move(arg));
+    while (args.size() < old.size()) args.push_back(rewrite(old[args.size()]));
+    return WithArgs(expr, std::move(args));
   }
-  return changed ? WithArgs(expr, std::move(args)) : expr;
+  return expr;
 }
 
 using Memo = std::unordered_map<const ExprNode*, Expr>;
@@ -53,7 +66,10 @@ Expr SubstituteMemo(const Expr& expr, const std::map<const Variable*, Expr>& val
     const auto found = values.find(expr->var.get());
     return found == values.end() ? expr : found->second;
   }
-  if (const auto found = memo.find(expr.get()); found != memo.end()) return found->second;
+  const bool shared = expr.shared();
+  if (shared) {
+    if (const auto found = memo.find(expr.get()); found != memo.end()) return found->second;
+  }
   const bool shadows = std::any_of(expr->reduce_vars.begin(), expr->reduce_vars.end(),
                                    [&](const Var& var) { return values.count(var.get()) != 0; });
   Expr result;
@@ -64,16 +80,20 @@ Expr SubstituteMemo(const Expr& expr, const std::map<const Variable*, Expr>& val
   } else {
     result = MapArgs(expr, [&](const Expr& arg) { return SubstituteMemo(arg, values, memo); });
   }
-  memo.emplace(expr.get(), result);
+  if (shared) memo.emplace(expr.get(), result);
   return result;
 }
 
 Expr TransformMemo(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite, Memo& memo) {
-  if (const auto found = memo.find(expr.get()); found != memo.end()) return found->second;
+  if (expr->kind == ExprKind::kConst || expr->kind == ExprKind::kVar) return rewrite(expr);
+  const bool shared = expr.shared();
+  if (shared) {
+    if (const auto found = memo.find(expr.get()); found != memo.end()) return found->second;
+  }
   const Expr rebuilt =
       MapArgs(expr, [&](const Expr& arg) { return TransformMemo(arg, rewrite, memo); });
-  const Expr result = rewrite(rebuilt);
-  memo.emplace(expr.get(), result);
+  Expr result = rewrite(rebuilt);
+  if (shared) memo.emplace(expr.get(), result);
   return result;
 }
 
@@ -81,13 +101,15 @@ void WalkOnce(const Expr& expr, const std::function<void(const Expr&)>& visit,
               std::unordered_set<const ExprNode*>& seen) {
   visit(expr);
   for (const Expr& arg : expr->args) {
-    if (arg->args.empty() || seen.insert(arg.get()).second) WalkOnce(arg, visit, seen);
+    if (arg->args.empty() || !arg.shared() || seen.insert(arg.get()).second) {
+      WalkOnce(arg, visit, seen);
+    }
   }
 }
 
 bool UsesOnce(const Expr& expr, const Variable* var, std::unordered_set<const ExprNode*>& seen) {
   if (expr->kind == ExprKind::kVar) return expr->var.get() == var;
-  if (expr->args.empty() || !seen.insert(expr.get()).second) return false;
+  if (expr->args.empty() || (expr.shared() && !seen.insert(expr.get()).second)) return false;
   return std::any_of(expr->args.begin(), expr->args.end(),
                      [&](const Expr& arg) { return UsesOnce(arg, var, seen); });
 }
@@ -104,15 +126,25 @@ Buffer MakeBuffer(std::string name, ElementType element, Shape shape) {
 
 Expr::Expr(int64_t value) : Expr(ConstInt(ElementType::kI64, value)) {}
 
+namespace {
+
+/// The small numbers that index arithmetic is full of, each made once a thread: threads that shared
+/// them would wait for one another's reference counts.
+Expr SmallInt(int64_t value) {
+  constexpr int64_t kCount = 65;
+  static thread_local std::array<Expr, kCount> numbers;
+  if (value < 0 || value >= kCount) return Expr();
+  Expr& number = numbers[static_cast<size_t>(value)];
+  if (!number.defined()) {
+    number = MakeNode({.kind = ExprKind::kConst, .type = ElementType::kI64, .int_value = value});
+  }
+  return number;
+}
+
+}  // namespace
+
 Expr::Expr(const Var& var)
     : Expr(MakeNode({.kind = ExprKind::kVar, .type = ElementType::kI64, .var = var})) {}
-
-ElementType Expr::type() const { return node_->type; }
-
-std::optional<int64_t> Expr::AsInt() const {
-  if (node_->kind != ExprKind::kConst || IsFloat(node_->type)) return std::nullopt;
-  return node_->int_value;
-}
 
 Expr Const(ElementType type, double value) {
   if (!IsFloat(type)) return ConstInt(type, SaturatingInt(type, value));
@@ -122,6 +154,9 @@ Expr Const(ElementType type, double value) {
 
 Expr ConstInt(ElementType type, int64_t value) {
   if (IsFloat(type)) return Const(type, static_cast<double>(value));
+  if (type == ElementType::kI64) {
+    if (Expr small = SmallInt(value); small.defined()) return small;
+  }
   return MakeNode({.kind = ExprKind::kConst, .type = type, .int_value = WrapTo(type, value)});
 }
 
@@ -131,31 +166,28 @@ Expr Unary(UnaryOp op, Expr a) {
   const bool to_bool = op == UnaryOp::kIsNan || op == UnaryOp::kIsInf || op == UnaryOp::kNot;
   if (auto value = FoldUnary(op, a)) return *value;
   const ElementType type = to_bool ? ElementType::kBool : a.type();
-  return MakeNode({.kind = ExprKind::kUnary, .type = type, .unary = op, .args = {std::move(a)}});
+  return MakeNode({.kind = ExprKind::kUnary, .type = type, .unary = op}, std::move(a));
 }
 
 Expr Binary(BinaryOp op, Expr a, Expr b) {
   if (auto value = FoldBinary(op, a, b)) return *value;
   const ElementType type = IsComparison(op) ? ElementType::kBool : a.type();
-  return MakeNode({.kind = ExprKind::kBinary,
-                   .type = type,
-                   .binary = op,
-                   .args = {std::move(a), std::move(b)}});
+  return MakeNode({.kind = ExprKind::kBinary, .type = type, .binary = op}, std::move(a),
+                  std::move(b));
 }
 
 Expr Select(Expr condition, Expr if_true, Expr if_false) {
   if (const auto value = condition.AsInt()) return *value ? if_true : if_false;
   if (if_true.get() == if_false.get()) return if_true;
   const ElementType type = if_true.type();
-  return MakeNode({.kind = ExprKind::kSelect,
-                   .type = type,
-                   .args = {std::move(condition), std::move(if_true), std::move(if_false)}});
+  return MakeNode({.kind = ExprKind::kSelect, .type = type}, std::move(condition),
+                  std::move(if_true), std::move(if_false));
 }
 
 Expr Cast(ElementType to, Expr a) {
   if (to == a.type()) return a;
   if (auto value = FoldCast(to, a)) return *value;
-  return MakeNode({.kind = ExprKind::kCast, .type = to, .args = {std::move(a)}});
+  return MakeNode({.kind = ExprKind::kCast, .type = to}, std::move(a));
 }
 
 Expr Load(const Buffer& buffer, std::vector<Expr> indices) {
@@ -168,11 +200,9 @@ Expr Load(const Buffer& buffer, std::vector<Expr> indices) {
 Expr Reduce(ReduceOp op, std::vector<Var> vars, Expr body) {
   if (vars.empty()) return body;
   const ElementType type = body.type();
-  return MakeNode({.kind = ExprKind::kReduce,
-                   .type = type,
-                   .reduce = op,
-                   .reduce_vars = std::move(vars),
-                   .args = {std::move(body)}});
+  return MakeNode(
+      {.kind = ExprKind::kReduce, .type = type, .reduce = op, .reduce_vars = std::move(vars)},
+      std::move(body));
 }
 
 Expr NeutralElement(ReduceOp op, ElementType type) {

@@ -9,7 +9,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ir/graph/type.h"
@@ -114,6 +116,9 @@ class Expr {
   const ExprNode& operator*() const { return *node_; }
   const ExprNode* operator->() const { return node_.get(); }
   const ExprNode* get() const { return node_.get(); }
+  /// Whether something else holds the node too. In a walk over trees that nobody changes, a node
+  /// that is not shared is met once.
+  bool shared() const { return node_.use_count() > 1; }
   ElementType type() const;
   /// The value when this is an integer (or bool) constant.
   std::optional<int64_t> AsInt() const;
@@ -136,6 +141,13 @@ struct ExprNode {
   std::vector<Expr> args;        ///< operands; kLoad: the indices; kReduce: the body
 };
 
+inline ElementType Expr::type() const { return node_->type; }
+
+inline std::optional<int64_t> Expr::AsInt() const {
+  if (node_->kind != ExprKind::kConst || IsFloat(node_->type)) return std::nullopt;
+  return node_->int_value;
+}
+
 /// A constant of any type.
 Expr Const(ElementType type, double value);
 Expr ConstInt(ElementType type, int64_t value);
@@ -153,23 +165,27 @@ Expr Reduce(ReduceOp op, std::vector<Var> vars, Expr body);
 /// The value a reduction starts from.
 Expr NeutralElement(ReduceOp op, ElementType type);
 
-inline Expr operator+(Expr a, Expr b) { return Binary(BinaryOp::kAdd, a, b); }
-inline Expr operator-(Expr a, Expr b) { return Binary(BinaryOp::kSub, a, b); }
-inline Expr operator*(Expr a, Expr b) { return Binary(BinaryOp::kMul, a, b); }
-inline Expr operator/(Expr a, Expr b) { return Binary(BinaryOp::kDiv, a, b); }
-inline Expr operator-(Expr a) { return Unary(UnaryOp::kNeg, a); }
-inline Expr Min(Expr a, Expr b) { return Binary(BinaryOp::kMin, a, b); }
-inline Expr Max(Expr a, Expr b) { return Binary(BinaryOp::kMax, a, b); }
-inline Expr FloorDiv(Expr a, Expr b) { return Binary(BinaryOp::kFloorDiv, a, b); }
-inline Expr FloorMod(Expr a, Expr b) { return Binary(BinaryOp::kFloorMod, a, b); }
-inline Expr And(Expr a, Expr b) { return Binary(BinaryOp::kAnd, a, b); }
-inline Expr Or(Expr a, Expr b) { return Binary(BinaryOp::kOr, a, b); }
-inline Expr Eq(Expr a, Expr b) { return Binary(BinaryOp::kEq, a, b); }
-inline Expr Ne(Expr a, Expr b) { return Binary(BinaryOp::kNe, a, b); }
-inline Expr Lt(Expr a, Expr b) { return Binary(BinaryOp::kLt, a, b); }
-inline Expr Le(Expr a, Expr b) { return Binary(BinaryOp::kLe, a, b); }
-inline Expr Gt(Expr a, Expr b) { return Binary(BinaryOp::kGt, a, b); }
-inline Expr Ge(Expr a, Expr b) { return Binary(BinaryOp::kGe, a, b); }
+inline Expr operator+(Expr a, Expr b) { return Binary(BinaryOp::kAdd, std::move(a), std::move(b)); }
+inline Expr operator-(Expr a, Expr b) { return Binary(BinaryOp::kSub, std::move(a), std::move(b)); }
+inline Expr operator*(Expr a, Expr b) { return Binary(BinaryOp::kMul, std::move(a), std::move(b)); }
+inline Expr operator/(Expr a, Expr b) { return Binary(BinaryOp::kDiv, std::move(a), std::move(b)); }
+inline Expr operator-(Expr a) { return Unary(UnaryOp::kNeg, std::move(a)); }
+inline Expr Min(Expr a, Expr b) { return Binary(BinaryOp::kMin, std::move(a), std::move(b)); }
+inline Expr Max(Expr a, Expr b) { return Binary(BinaryOp::kMax, std::move(a), std::move(b)); }
+inline Expr FloorDiv(Expr a, Expr b) {
+  return Binary(BinaryOp::kFloorDiv, std::move(a), std::move(b));
+}
+inline Expr FloorMod(Expr a, Expr b) {
+  return Binary(BinaryOp::kFloorMod, std::move(a), std::move(b));
+}
+inline Expr And(Expr a, Expr b) { return Binary(BinaryOp::kAnd, std::move(a), std::move(b)); }
+inline Expr Or(Expr a, Expr b) { return Binary(BinaryOp::kOr, std::move(a), std::move(b)); }
+inline Expr Eq(Expr a, Expr b) { return Binary(BinaryOp::kEq, std::move(a), std::move(b)); }
+inline Expr Ne(Expr a, Expr b) { return Binary(BinaryOp::kNe, std::move(a), std::move(b)); }
+inline Expr Lt(Expr a, Expr b) { return Binary(BinaryOp::kLt, std::move(a), std::move(b)); }
+inline Expr Le(Expr a, Expr b) { return Binary(BinaryOp::kLe, std::move(a), std::move(b)); }
+inline Expr Gt(Expr a, Expr b) { return Binary(BinaryOp::kGt, std::move(a), std::move(b)); }
+inline Expr Ge(Expr a, Expr b) { return Binary(BinaryOp::kGe, std::move(a), std::move(b)); }
 
 /// `expr` with every variable in `values` replaced. Bound reduction variables are left alone.
 Expr Substitute(const Expr& expr, const std::map<const Variable*, Expr>& values);

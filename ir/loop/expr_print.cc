@@ -31,17 +31,23 @@ class Printer {
  public:
   explicit Printer(const Naming& naming) : naming_(naming) {}
 
-  /// Counts the occurrences and the written size of every node.
+  /// Counts the occurrences and the written size of every node that may have several.
   int64_t Measure(const Expr& expr) {
-    Shared& shared = shared_[expr.get()];
-    if (++shared.uses > 1) return shared.size;
+    const bool may_repeat = expr.shared() && !expr->args.empty();
+    if (may_repeat) {
+      Shared& shared = shared_[expr.get()];
+      if (++shared.uses > 1) return shared.size;
+    }
     int64_t size = 1;
     for (const Expr& arg : expr->args) size = std::min(kHuge, size + Measure(arg));
-    return shared_[expr.get()].size = size;
+    if (may_repeat) shared_[expr.get()].size = size;
+    return size;
   }
 
   void Print(const Expr& expr) {
-    Shared& shared = shared_[expr.get()];
+    const auto it = shared_.find(expr.get());
+    if (it == shared_.end()) return PrintNode(*expr);
+    Shared& shared = it->second;
     if (shared.uses == 1 || shared.size < kNameFrom) return PrintNode(*expr);
     if (shared.name.empty()) {
       shared.name = StrCat("t", names_++);

@@ -135,7 +135,8 @@ class Verifier {
   }
 
   Status CheckExpr(const Expr& expr) {
-    if (!expr->args.empty() && !checked_.insert(expr.get()).second) return OkStatus();
+    const bool may_repeat = expr.shared() && !expr->args.empty();
+    if (may_repeat && !checked_.insert(expr.get()).second) return OkStatus();
     switch (expr->kind) {
       case ExprKind::kVar:
         if (live_.count(expr->var.get()) == 0) {
