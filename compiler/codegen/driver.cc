@@ -6,8 +6,6 @@
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
-#include <cstring>
-#include <span>
 
 #include "compiler/codegen/emit.h"
 #include "compiler/codegen/llvm_target.h"
@@ -355,15 +353,22 @@ StatusOr<Pages> TakeParameterBlock(Program& program) {
   KILN_ASSIGN_OR_RETURN(
       Pages block, Pages::Map(static_cast<uint64_t>(std::max<int64_t>(program.parameters_bytes, 1)),
                               kBufferAlignment));
-  for (ParameterSlot& slot : program.parameters) {
-    const std::span<const char> bytes = slot.value.bytes();
-    char* const to = block.data() + slot.offset;
-    const auto size = static_cast<int64_t>(bytes.size());
-    ParallelFor(size, size, [&](int64_t begin, int64_t end) {
-      if (begin < end) std::memcpy(to + begin, &bytes[begin], static_cast<size_t>(end - begin));
-    });
+  // Large values are made by all threads together, one after the other, small ones side by side.
+  constexpr int64_t kLarge = int64_t{8} << 20;
+  std::vector<ParameterSlot*> small;
+  const auto place = [&](ParameterSlot& slot) {
+    slot.value.CopyTo(block.data() + slot.offset);
     slot.value = Tensor::Unknown(slot.value.type(), "");
+  };
+  for (ParameterSlot& slot : program.parameters) {
+    if (slot.value.type().bytes() < kLarge) {
+      small.push_back(&slot);
+    } else {
+      place(slot);
+    }
   }
+  ParallelTasks(static_cast<int64_t>(small.size()), ProcessorCount(),
+                [&](int64_t i) { place(*small[static_cast<size_t>(i)]); });
   return block;
 }
 

@@ -6,8 +6,8 @@
 
 #include "ir/eval/scalar.h"
 #include "ir/graph/op_def.h"
+#include "ir/graph/recipe.h"
 #include "ir/ops/shape_util.h"
-#include "ir/support/bytes.h"
 #include "ir/support/parallel.h"
 
 namespace kiln {
@@ -30,7 +30,7 @@ std::vector<int64_t> BroadcastStrides(const Shape& operand, size_t rank) {
 class Runs {
  public:
   Runs(const Shape& shape, const std::vector<const Shape*>& operands)
-      : shape_(shape), outer_(shape), steps_(operands.size(), 0) {
+      : outer_(shape), steps_(operands.size(), 0) {
     for (const Shape* const operand : operands) {
       strides_.push_back(BroadcastStrides(*operand, shape.size()));
     }
@@ -38,6 +38,9 @@ class Runs {
   }
 
   int64_t count() const { return ElementCount(outer_); }
+  // The extent of the result's outermost dimension, where no run goes beyond one of its positions;
+  // otherwise 0.
+  int64_t rows() const { return outer_.empty() ? 0 : outer_[0]; }
 
   // visit(offset in the result, offset in each operand, number of elements), for some of the runs.
   template <typename Visit>
@@ -58,7 +61,7 @@ class Runs {
  private:
   // Whether dimension `d`, the one before those in the run, can join it; it then has.
   bool Joins(size_t d) {
-    if (shape_[d] == 1) return true;
+    if (outer_[d] == 1) return true;
     for (size_t k = 0; k < strides_.size(); ++k) {
       const int64_t step = strides_[k][d] == 0 ? 0 : 1;
       if (step == 1 && strides_[k][d] != length_) return false;
@@ -67,43 +70,48 @@ class Runs {
     if (length_ == 1) {
       for (size_t k = 0; k < strides_.size(); ++k) steps_[k] = strides_[k][d] == 0 ? 0 : 1;
     }
-    length_ *= shape_[d];
+    length_ *= outer_[d];
     return true;
   }
 
-  const Shape& shape_;
-  Shape outer_;
+  Shape outer_;  // the dimensions outside of a run
   int64_t length_ = 1;
   std::vector<int64_t> steps_;
   std::vector<std::vector<int64_t>> strides_;
 };
 
-// Computes every element. load(k, offset, count, out) reads elements of operand k, and
-// store(offset, count, values) writes elements of the result, on several threads where the result
-// has many `bytes`.
-template <typename Load, typename Store>
-Status ForEachBlock(const Op& op, int64_t bytes, const Load& load, const Store& store) {
-  std::vector<loop::Buffer> inputs;
-  std::vector<const Shape*> shapes;
-  for (const Op* const operand : op.operands()) {
-    inputs.push_back(loop::MakeBuffer("x", ComputeType(operand->element()), {}));
-    shapes.push_back(&operand->shape());
+// Computes elements of `op` without a tree walk for each.
+class Evaluator {
+ public:
+  static StatusOr<Evaluator> Make(const Op& op) {
+    std::vector<loop::Buffer> inputs;
+    std::vector<const Shape*> shapes;
+    for (const Op* const operand : op.operands()) {
+      inputs.push_back(loop::MakeBuffer("x", ComputeType(operand->element()), {}));
+      shapes.push_back(&operand->shape());
+    }
+    const Reader read = [&](size_t k, const std::vector<loop::Expr>&) {
+      return loop::Load(inputs[k], {});
+    };
+    const std::vector<loop::Expr> anywhere(op.shape().size(), loop::Expr(int64_t{0}));
+    KILN_ASSIGN_OR_RETURN(ScalarProgram program,
+                          ScalarProgram::Compile(op.def().element(op, read, anywhere), inputs));
+    return Evaluator(std::move(program), Runs(op.shape(), shapes));
   }
-  const Reader read = [&](size_t k, const std::vector<loop::Expr>&) {
-    return loop::Load(inputs[k], {});
-  };
-  const std::vector<loop::Expr> anywhere(op.shape().size(), loop::Expr(int64_t{0}));
-  KILN_ASSIGN_OR_RETURN(const ScalarProgram compiled,
-                        ScalarProgram::Compile(op.def().element(op, read, anywhere), inputs));
-  const Runs runs(op.shape(), shapes);
-  ParallelFor(runs.count(), bytes, [&](int64_t begin, int64_t end) {
-    ScalarProgram program = compiled;
-    runs.ForEach(begin, end, [&](int64_t to, const std::vector<int64_t>& from, int64_t length) {
+
+  const Runs& runs() const { return runs_; }
+
+  // Computes runs [begin, end). load(k, offset, count, out) reads elements of operand k, and
+  // store(offset, count, values) takes elements of the result.
+  template <typename Load, typename Store>
+  void Compute(int64_t begin, int64_t end, const Load& load, const Store& store) const {
+    ScalarProgram program = program_;
+    runs_.ForEach(begin, end, [&](int64_t to, const std::vector<int64_t>& from, int64_t length) {
       for (int64_t done = 0; done < length; done += ScalarProgram::kBlock) {
         const int64_t count = std::min(length - done, ScalarProgram::kBlock);
         for (size_t k = 0; k < from.size(); ++k) {
           Scalar* const values = program.input(k);
-          if (runs.step(k) == 1) {
+          if (runs_.step(k) == 1) {
             load(k, from[k] + done, count, values);
           } else {
             load(k, from[k], 1, values);
@@ -113,9 +121,15 @@ Status ForEachBlock(const Op& op, int64_t bytes, const Load& load, const Store& 
         store(to + done, count, program.Run(count));
       }
     });
-  });
-  return OkStatus();
-}
+  }
+
+ private:
+  Evaluator(ScalarProgram program, Runs runs)
+      : program_(std::move(program)), runs_(std::move(runs)) {}
+
+  ScalarProgram program_;
+  Runs runs_;
+};
 
 void LoadScalars(ElementType element, const char* from, int64_t count, Scalar* out) {
   if (element == ElementType::kF32) {
@@ -151,33 +165,65 @@ void StoreScalars(ElementType element, const Scalar* values, int64_t count, char
   }
 }
 
+class ElementwiseRecipe : public TensorRecipe {
+ public:
+  ElementwiseRecipe(Evaluator evaluator, TensorType type, std::vector<Tensor> operands)
+      : evaluator_(std::move(evaluator)), type_(std::move(type)), operands_(std::move(operands)) {}
+
+  void Write(char* to) const override {
+    ParallelFor(evaluator_.runs().count(), type_.bytes(),
+                [&](int64_t begin, int64_t end) { WriteRuns(begin, end, 0, to); });
+  }
+
+  int64_t rows() const override { return evaluator_.runs().rows(); }
+
+  void WriteRows(int64_t begin, int64_t end, char* to) const override {
+    const int64_t runs = evaluator_.runs().count() / rows();
+    WriteRuns(begin * runs, end * runs, begin * (type_.count() / rows()), to);
+  }
+
+ private:
+  // Element number `first` goes to `to`.
+  void WriteRuns(int64_t begin, int64_t end, int64_t first, char* to) const {
+    evaluator_.Compute(
+        begin, end,
+        [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
+          const ElementType element = operands_[k].type().element;
+          LoadScalars(element, operands_[k].bytes().data() + offset * ByteSize(element), count,
+                      out);
+        },
+        [&](int64_t offset, int64_t count, const Scalar* values) {
+          StoreScalars(type_.element, values, count,
+                       to + (offset - first) * ByteSize(type_.element));
+        });
+  }
+
+  const Evaluator evaluator_;
+  const TensorType type_;
+  const std::vector<Tensor> operands_;
+};
+
 }  // namespace
 
 Status EvaluateElementwise(const Op& op, std::span<const Array* const> operands, Array& result) {
-  return ForEachBlock(
-      op, 0,
+  KILN_ASSIGN_OR_RETURN(const Evaluator evaluator, Evaluator::Make(op));
+  evaluator.Compute(
+      0, evaluator.runs().count(),
       [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
         for (int64_t j = 0; j < count; ++j) out[j] = GetElement(*operands[k], offset + j);
       },
       [&](int64_t offset, int64_t count, const Scalar* values) {
         for (int64_t j = 0; j < count; ++j) SetElement(result, offset + j, values[j]);
       });
+  return OkStatus();
 }
 
 StatusOr<Tensor> EvaluateElementwise(const Op& op, std::span<const Tensor* const> operands) {
-  const auto size = static_cast<size_t>(op.type().bytes());
-  const std::shared_ptr<char> bytes = AllocateBytes(size);
-  const int64_t width = ByteSize(op.element());
-  KILN_RETURN_IF_ERROR(ForEachBlock(
-      op, op.type().bytes(),
-      [&](size_t k, int64_t offset, int64_t count, Scalar* out) {
-        const ElementType element = operands[k]->type().element;
-        LoadScalars(element, operands[k]->bytes().data() + offset * ByteSize(element), count, out);
-      },
-      [&](int64_t offset, int64_t count, const Scalar* values) {
-        StoreScalars(op.element(), values, count, bytes.get() + offset * width);
-      }));
-  return Tensor(op.type(), bytes, {bytes.get(), size});
+  KILN_ASSIGN_OR_RETURN(Evaluator evaluator, Evaluator::Make(op));
+  std::vector<Tensor> copies;
+  for (const Tensor* const operand : operands) copies.push_back(*operand);
+  return Tensor::Deferred(op.type(), std::make_shared<ElementwiseRecipe>(
+                                         std::move(evaluator), op.type(), std::move(copies)));
 }
 
 }  // namespace kiln

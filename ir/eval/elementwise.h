@@ -14,7 +14,7 @@ namespace kiln {
 Status EvaluateElementwise(const Op& op, std::span<const Array* const> operands, Array& result);
 
 /// The same on known row-major tensors, without an array of doubles for each: they may have many
-/// megabytes.
+/// megabytes. The result is deferred.
 StatusOr<Tensor> EvaluateElementwise(const Op& op, std::span<const Tensor* const> operands);
 
 }  // namespace kiln

@@ -124,8 +124,7 @@ void PrintFunction(const Graph& graph, int indent, std::string& out) {
 
 bool IsInline(const Tensor& tensor) {
   return tensor.known() &&
-         static_cast<int64_t>(tensor.bytes().size()) / ByteSize(tensor.type().element) <=
-             kMaxInlineElements;
+         tensor.type().bytes() / ByteSize(tensor.type().element) <= kMaxInlineElements;
 }
 
 std::string Print(const Attribute& attribute) { return attribute.Visit(AttributePrinter()); }

@@ -1,9 +1,10 @@
 #include "ir/graph/relayout.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "ir/graph/op_def.h"
-#include "ir/support/bytes.h"
+#include "ir/graph/recipe.h"
 #include "ir/support/parallel.h"
 
 namespace kiln {
@@ -43,11 +44,9 @@ std::vector<Dimension> PhysicalDimensions(const Shape& shape, const Layout& layo
 template <typename Word>
 class Mover {
  public:
-  Mover(const Shape& shape, std::vector<Dimension> dimensions, const char* from, Word* to)
+  Mover(const Shape& shape, std::vector<Dimension> dimensions)
       : shape_(shape),
         dimensions_(std::move(dimensions)),
-        from_(from),
-        to_(to),
         logical_(shape.size(), 0),
         reach_(dimensions_.size() + 1, std::vector<int64_t>(shape.size(), 0)) {
     for (size_t level = dimensions_.size(); level-- > 0;) {
@@ -57,9 +56,13 @@ class Mover {
     }
   }
 
-  /// What lies at positions [begin, end) of the outermost physical dimension.
-  void Run(int64_t begin, int64_t end) {
-    int64_t offset = 0;
+  /// Writes what lies at positions [begin, end) of the outermost physical dimension to `to`. `from`
+  /// holds the source's elements from number `first` on.
+  void Run(int64_t begin, int64_t end, const char* from, int64_t first, char* to) {
+    from_ = from;
+    to_ = reinterpret_cast<Word*>(to);
+    std::fill(logical_.begin(), logical_.end(), 0);
+    int64_t offset = -first;
     for (const Dimension& dimension : dimensions_) {
       logical_[dimension.dim] -= dimension.low;
       offset -= dimension.low * dimension.stride;
@@ -127,21 +130,65 @@ class Mover {
 
   const Shape& shape_;
   std::vector<Dimension> dimensions_;
-  const char* from_;  // not aligned
-  Word* to_;
+  const char* from_ = nullptr;  // not aligned
+  Word* to_ = nullptr;
   std::vector<int64_t> logical_;
   std::vector<std::vector<int64_t>> reach_;  // by level: how far the rest goes in each dimension
 };
 
+/// A row-major tensor's elements, moved into a layout.
 template <typename Word>
-void MoveWords(const Tensor& tensor, const TensorType& type, char* to) {
-  const std::vector<Dimension> dimensions = PhysicalDimensions(tensor.shape(), type.layout);
-  const int64_t extent = dimensions.empty() ? 1 : dimensions[0].extent;
-  const int64_t step = extent == 0 ? 0 : type.bytes() / extent;
-  ParallelFor(extent, type.bytes(), [&](int64_t begin, int64_t end) {
-    auto* const words = reinterpret_cast<Word*>(to + begin * step);
-    Mover<Word>(tensor.shape(), dimensions, tensor.bytes().data(), words).Run(begin, end);
-  });
+class RelayoutRecipe : public TensorRecipe {
+ public:
+  RelayoutRecipe(Tensor source, TensorType type)
+      : source_(std::move(source)),
+        type_(std::move(type)),
+        dimensions_(PhysicalDimensions(source_.shape(), type_.layout)),
+        step_(type_.bytes() / std::max<int64_t>(positions(), 1)) {}
+
+  void Write(char* to) const override {
+    ParallelFor(positions(), type_.bytes(),
+                [&](int64_t begin, int64_t end) { Move(begin, end, to + begin * step_); });
+  }
+
+  int64_t rows() const override { return dimensions_.empty() ? 0 : dimensions_[0].extent; }
+  void WriteRows(int64_t begin, int64_t end, char* to) const override { Move(begin, end, to); }
+
+ private:
+  int64_t positions() const { return dimensions_.empty() ? 1 : dimensions_[0].extent; }
+
+  void Move(int64_t begin, int64_t end, char* to) const {
+    Mover<Word> mover(source_.shape(), dimensions_);
+    if (!KeepsRows()) return mover.Run(begin, end, source_.bytes().data(), 0, to);
+    RowReader reader(source_);
+    const int64_t row = source_.type().count() / std::max<int64_t>(source_.shape()[0], 1);
+    const int64_t units = dimensions_[0].units;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * units;
+      const char* const from = reader.Rows(first, std::min(first + units, source_.shape()[0]));
+      mover.Run(i, i + 1, from, first * row, to + (i - begin) * step_);
+    }
+  }
+
+  /// Whether a position of the outermost dimension holds whole rows of the source, one after the
+  /// other.
+  bool KeepsRows() const {
+    return !dimensions_.empty() && dimensions_[0].dim == 0 && type_.layout.padding.empty();
+  }
+
+  const Tensor source_;
+  const TensorType type_;
+  const std::vector<Dimension> dimensions_;
+  const int64_t step_;
+};
+
+std::shared_ptr<const TensorRecipe> MakeRecipe(const Tensor& tensor, const TensorType& type) {
+  switch (ByteSize(type.element)) {
+    case 1: return std::make_shared<RelayoutRecipe<uint8_t>>(tensor, type);
+    case 2: return std::make_shared<RelayoutRecipe<uint16_t>>(tensor, type);
+    case 4: return std::make_shared<RelayoutRecipe<uint32_t>>(tensor, type);
+    default: return std::make_shared<RelayoutRecipe<uint64_t>>(tensor, type);
+  }
 }
 
 }  // namespace
@@ -155,15 +202,10 @@ bool IsSameBytes(const Op& op) {
 Tensor ToLayout(const Tensor& tensor, const Layout& layout) {
   TensorType type = tensor.type();
   type.layout = layout;
-  const auto size = static_cast<size_t>(type.bytes());
-  const std::shared_ptr<char> bytes = AllocateBytes(size);
-  switch (ByteSize(type.element)) {
-    case 1: MoveWords<uint8_t>(tensor, type, bytes.get()); break;
-    case 2: MoveWords<uint16_t>(tensor, type, bytes.get()); break;
-    case 4: MoveWords<uint32_t>(tensor, type, bytes.get()); break;
-    default: MoveWords<uint64_t>(tensor, type, bytes.get()); break;
-  }
-  return Tensor(std::move(type), bytes, {bytes.get(), size});
+  const auto source = tensor.recipe();
+  std::shared_ptr<const TensorRecipe> recipe = source ? source->InLayoutOf(type) : nullptr;
+  if (recipe == nullptr) recipe = MakeRecipe(tensor, type);
+  return Tensor::Deferred(std::move(type), std::move(recipe));
 }
 
 }  // namespace kiln

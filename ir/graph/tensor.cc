@@ -5,6 +5,11 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <mutex>
+
+#include "ir/graph/recipe.h"
+#include "ir/support/bytes.h"
+#include "ir/support/parallel.h"
 
 namespace kiln {
 
@@ -145,6 +150,57 @@ Tensor::Tensor(TensorType type, std::vector<char> bytes) : type_(std::move(type)
 Tensor::Tensor(TensorType type, std::shared_ptr<const void> owner, std::span<const char> bytes)
     : type_(std::move(type)), owner_(std::move(owner)), bytes_(bytes) {}
 
+/// The bytes of a deferred tensor, shared by its copies.
+struct Tensor::Computation {
+  std::once_flag once;
+  std::shared_ptr<char> bytes;  // set under `once`
+  size_t size = 0;
+  std::mutex mutex;  // of what follows
+  std::shared_ptr<const TensorRecipe> recipe;
+};
+
+Tensor Tensor::Deferred(TensorType type, std::shared_ptr<const TensorRecipe> recipe) {
+  constexpr int64_t kComputedAtOnce = int64_t{1} << 16;
+  Tensor tensor;
+  tensor.type_ = std::move(type);
+  tensor.deferred_ = std::make_shared<Computation>();
+  tensor.deferred_->size = static_cast<size_t>(tensor.type_.bytes());
+  tensor.deferred_->recipe = std::move(recipe);
+  if (tensor.type_.bytes() > kComputedAtOnce) return tensor;
+  const std::span<const char> bytes = tensor.bytes();
+  return Tensor(tensor.type_, tensor.deferred_->bytes, bytes);
+}
+
+std::span<const char> Tensor::ComputedBytes() const {
+  Computation& computation = *deferred_;
+  std::call_once(computation.once, [&] {
+    computation.bytes = AllocateBytes(computation.size);
+    recipe()->Write(computation.bytes.get());
+    const std::lock_guard lock(computation.mutex);
+    computation.recipe = nullptr;  // and with it what the bytes were made of
+  });
+  return {computation.bytes.get(), computation.size};
+}
+
+std::shared_ptr<const TensorRecipe> Tensor::recipe() const {
+  if (deferred_ == nullptr) return nullptr;
+  const std::lock_guard lock(deferred_->mutex);
+  return deferred_->recipe;
+}
+
+void Tensor::CopyTo(char* to) const {
+  if (const auto how = recipe()) return how->Write(to);
+  const std::span<const char> from = bytes();
+  const auto size = static_cast<int64_t>(from.size());
+  ParallelFor(size, size, [&](int64_t begin, int64_t end) {
+    if (begin < end) std::memcpy(to + begin, &from[begin], static_cast<size_t>(end - begin));
+  });
+}
+
+const void* Tensor::identity() const {
+  return deferred_ == nullptr ? static_cast<const void*>(bytes_.data()) : deferred_.get();
+}
+
 Tensor Tensor::Unknown(TensorType type, std::string hash) {
   Tensor tensor;
   tensor.type_ = std::move(type);
@@ -174,11 +230,11 @@ Tensor Tensor::FromDoubles(ElementType element, Shape shape, const std::vector<d
 }
 
 double Tensor::GetDouble(int64_t i) const {
-  return LoadDouble(type_.element, bytes_.data() + i * ByteSize(type_.element));
+  return LoadDouble(type_.element, bytes().data() + i * ByteSize(type_.element));
 }
 
 int64_t Tensor::GetInt(int64_t i) const {
-  return LoadInt(type_.element, bytes_.data() + i * ByteSize(type_.element));
+  return LoadInt(type_.element, bytes().data() + i * ByteSize(type_.element));
 }
 
 std::vector<int64_t> Tensor::ToInts() const {
@@ -199,6 +255,12 @@ Tensor Tensor::Reshaped(Shape shape) const {
   return tensor;
 }
 
+Tensor Tensor::Retyped(TensorType type) const {
+  Tensor tensor = *this;
+  tensor.type_ = std::move(type);
+  return tensor;
+}
+
 std::string ContentHash(std::span<const char> bytes) {
   const XXH128_hash_t digest = XXH3_128bits(bytes.data(), bytes.size());
   static constexpr char kHex[] = "0123456789abcdef";
@@ -210,16 +272,17 @@ std::string ContentHash(std::span<const char> bytes) {
 }
 
 const std::string& Tensor::hash() const {
-  if (hash_.empty()) hash_ = ContentHash(bytes_);
+  if (hash_.empty()) hash_ = ContentHash(bytes());
   return hash_;
 }
 
 bool Tensor::operator==(const Tensor& other) const {
   if (type_ != other.type_) return false;
-  if (bytes_.data() == other.bytes_.data() && bytes_.data() != nullptr) return true;
+  if (identity() == other.identity() && identity() != nullptr) return true;
   if (known() && other.known()) {
-    return bytes_.size() == other.bytes_.size() &&
-           (bytes_.empty() || std::memcmp(bytes_.data(), other.bytes_.data(), bytes_.size()) == 0);
+    const std::span<const char> own = bytes(), others = other.bytes();
+    return own.size() == others.size() &&
+           (own.empty() || std::memcmp(own.data(), others.data(), own.size()) == 0);
   }
   return hash() == other.hash();
 }

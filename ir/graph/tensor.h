@@ -2,7 +2,8 @@
 //
 // Invariants: when known(), bytes().size() == type().bytes(); copies share the bytes; the content
 // hash depends on the bytes alone. A tensor whose side file is missing is unknown: it has a type
-// and a hash, and no bytes.
+// and a hash, and no bytes. A deferred tensor is known, and its bytes are computed when they are
+// first asked for.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@
 
 namespace kiln {
 
+class TensorRecipe;
+
 class Tensor {
  public:
   Tensor() = default;
@@ -25,6 +28,9 @@ class Tensor {
   Tensor(TensorType type, std::shared_ptr<const void> owner, std::span<const char> bytes);
   /// A tensor whose values are not at hand.
   static Tensor Unknown(TensorType type, std::string hash);
+  /// A tensor whose bytes `recipe` computes: when they are first asked for, and now when they are
+  /// few.
+  static Tensor Deferred(TensorType type, std::shared_ptr<const TensorRecipe> recipe);
   /// Every element is `value`, converted to the element type.
   static Tensor Splat(TensorType type, double value);
   static Tensor FromInts(ElementType element, Shape shape, const std::vector<int64_t>& values);
@@ -32,12 +38,21 @@ class Tensor {
 
   const TensorType& type() const { return type_; }
   const Shape& shape() const { return type_.shape; }
-  bool known() const { return type_.bytes() == 0 || bytes_.data() != nullptr; }
-  std::span<const char> bytes() const { return bytes_; }
+  bool known() const {
+    return type_.bytes() == 0 || bytes_.data() != nullptr || deferred_ != nullptr;
+  }
+  std::span<const char> bytes() const { return deferred_ == nullptr ? bytes_ : ComputedBytes(); }
   template <typename T>
   const T* data() const {
-    return reinterpret_cast<const T*>(bytes_.data());
+    return reinterpret_cast<const T*>(bytes().data());
   }
+  /// How the bytes of a deferred tensor are computed; null once they are there.
+  std::shared_ptr<const TensorRecipe> recipe() const;
+  /// Writes the bytes to `to`, on several threads where they are many. Those of a deferred tensor
+  /// are computed there and not kept.
+  void CopyTo(char* to) const;
+  /// Equal for tensors that share their bytes or how these are computed; null where there are none.
+  const void* identity() const;
 
   /// Element `i` in memory order, whatever the element type. Requires known().
   double GetDouble(int64_t i) const;
@@ -47,6 +62,8 @@ class Tensor {
 
   /// The same bytes under another shape of as many elements (row-major only).
   Tensor Reshaped(Shape shape) const;
+  /// The same bytes under another type that has as many.
+  Tensor Retyped(TensorType type) const;
 
   /// ContentHash of the bytes.
   const std::string& hash() const;
@@ -54,9 +71,13 @@ class Tensor {
   bool operator==(const Tensor& other) const;
 
  private:
+  struct Computation;
+  std::span<const char> ComputedBytes() const;
+
   TensorType type_;
   std::shared_ptr<const void> owner_;
   std::span<const char> bytes_;
+  std::shared_ptr<Computation> deferred_;
   mutable std::string hash_;
 };
 

@@ -6,11 +6,11 @@
 #include <functional>
 #include <limits>
 
+#include "ir/graph/recipe.h"
 #include "ir/ops/op_table.h"
 #include "ir/ops/shape_util.h"
 #include "ir/ops/winograd_stages.h"
 #include "ir/ops/winograd_tiles.h"
-#include "ir/support/bytes.h"
 #include "ir/support/parallel.h"
 
 namespace kiln {
@@ -185,28 +185,95 @@ struct Lanes {
   }
 };
 
-/// Where the weights of a convolution, or of a transposed one, lie in a row-major tensor.
-struct KernelReader {
-  KernelReader(const Tensor& w, bool transposed)
-      : data(w.bytes().data()), extent(w.shape()[2]), transposed(transposed) {
-    const int64_t rows = w.shape()[1] * extent * extent;
-    output_stride = transposed ? extent * extent : rows;
-    input_stride = transposed ? rows : extent * extent;
+/// Transforms known weights. The results lie row-major, [s, s, C, O], or packed, s s O/B I B.
+class WeightsRecipe : public TensorRecipe {
+ public:
+  /// `block` is B, or O for row-major.
+  WeightsRecipe(Tensor w, TensorType type, int64_t m, bool transposed, int64_t block)
+      : w_(std::move(w)), type_(std::move(type)), m_(m), transposed_(transposed), block_(block) {}
+
+  void Write(char* to) const override {
+    auto* const u = reinterpret_cast<float*>(to);
+    const int64_t blocks = (outputs() + Lanes::kCount - 1) / Lanes::kCount;
+    ParallelFor(transposed_ ? inputs() : blocks, type_.bytes(), [&](int64_t begin, int64_t end) {
+      RowReader reader(w_);
+      for (int64_t i = begin; i < end; ++i) {
+        if (transposed_) {
+          WriteInput(reader, i, u);
+        } else {
+          WriteOutputs(reader, i * Lanes::kCount, u);
+        }
+      }
+    });
   }
 
-  float operator()(int64_t o, int64_t c, int64_t i, int64_t j) const {
-    const int64_t place = i * extent + j;
-    const int64_t at =
-        o * output_stride + c * input_stride + (transposed ? extent * extent - 1 - place : place);
-    float value;
-    std::memcpy(&value, data + at * static_cast<int64_t>(sizeof(value)), sizeof(value));
-    return value;
+  std::shared_ptr<const TensorRecipe> InLayoutOf(const TensorType& type) const override {
+    const Layout& layout = type.layout;
+    const bool packed = layout.order == std::vector<int>{0, 1, 3, 2} && layout.blocks.size() == 1 &&
+                        layout.blocks[0].dim == 3 && layout.padding.empty();
+    if (!packed || type.shape != type_.shape) return nullptr;
+    const int64_t block = layout.blocks[0].size;
+    if (outputs() % block != 0 || Lanes::kCount % block != 0) return nullptr;
+    return std::make_shared<WeightsRecipe>(w_, type, m_, transposed_, block);
   }
 
-  const char* data;  // not aligned
-  int64_t extent;
-  bool transposed;
-  int64_t output_stride, input_stride;
+ private:
+  int64_t inputs() const { return type_.shape[2]; }
+  int64_t outputs() const { return type_.shape[3]; }
+  int64_t kernel() const { return w_.shape()[2]; }
+
+  // From the row of input channel `c` of a transposed convolution's weights, [C, O, r, r].
+  void WriteInput(RowReader& reader, int64_t c, float* u) const {
+    const char* const row = reader.Rows(c, c + 1);
+    for (int64_t o = 0; o < outputs(); o += Lanes::kCount) {
+      const int64_t size = kernel() * kernel();
+      WriteChannels(row + o * size * kFloat, size, c, o, u);
+    }
+  }
+
+  // From the rows of the output channels from `o` on of a convolution's weights, [O, C, r, r].
+  void WriteOutputs(RowReader& reader, int64_t o, float* u) const {
+    const int64_t size = kernel() * kernel();
+    const char* const rows = reader.Rows(o, std::min(o + Lanes::kCount, outputs()));
+    for (int64_t c = 0; c < inputs(); ++c) {
+      WriteChannels(rows + c * size * kFloat, inputs() * size, c, o, u);
+    }
+  }
+
+  // The kernels of output channels from `o` on with input channel `c`: the first is at `from`,
+  // which is not aligned, the others are `stride` elements apart.
+  void WriteChannels(const char* from, int64_t stride, int64_t c, int64_t o, float* u) const {
+    const int64_t r = kernel(), span = type_.shape[0];
+    const int64_t count = std::min(Lanes::kCount, outputs() - o);
+    const int64_t run = std::min(count, block_);
+    TransformKernel<Lanes>(
+        m_, r,
+        [&](int64_t i, int64_t j) {
+          const int64_t place = transposed_ ? r * r - 1 - (i * r + j) : i * r + j;
+          Lanes g;
+          for (int64_t lane = 0; lane < count; ++lane) {
+            float value;
+            std::memcpy(&value, from + (lane * stride + place) * kFloat, sizeof(value));
+            g.values[lane] = value;
+          }
+          return g;
+        },
+        [&](int64_t i, int64_t j, const Lanes& value) {
+          for (int64_t k = 0; k < count; k += run) {
+            const int64_t block = (i * span + j) * (outputs() / block_) + (o + k) / block_;
+            float* const to = u + (block * inputs() + c) * block_ + (o + k) % block_;
+            for (int64_t l = 0; l < run; ++l) to[l] = static_cast<float>(value.values[k + l]);
+          }
+        });
+  }
+
+  static constexpr int64_t kFloat = sizeof(float);
+
+  const Tensor w_;
+  const TensorType type_;
+  const int64_t m_;
+  const bool transposed_;
+  const int64_t block_;
 };
 
 }  // namespace
@@ -218,31 +285,8 @@ StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m, bool transposed) {
     return InternalError("Winograd weights cannot be made of ", w.type().ToString());
   }
   const TensorType type = WinogradWeightsType(shape, m, transposed);
-  const int64_t span = type.shape[0], inputs = type.shape[2], outputs = type.shape[3];
-  const auto size = static_cast<size_t>(type.bytes());
-  const std::shared_ptr<char> bytes = AllocateBytes(size);
-  auto* const u = reinterpret_cast<float*>(bytes.get());
-  const KernelReader read(w, transposed);
-  const auto transform = [&](int64_t c, int64_t o) {
-    const int64_t count = std::min(Lanes::kCount, outputs - o);
-    TransformKernel<Lanes>(
-        m, shape[2],
-        [&](int64_t i, int64_t j) {
-          Lanes g;
-          for (int64_t lane = 0; lane < count; ++lane) g.values[lane] = read(o + lane, c, i, j);
-          return g;
-        },
-        [&](int64_t i, int64_t j, const Lanes& value) {
-          float* const to = u + ((i * span + j) * inputs + c) * outputs + o;
-          for (int64_t k = 0; k < count; ++k) to[k] = static_cast<float>(value.values[k]);
-        });
-  };
-  ParallelFor(inputs, type.bytes(), [&](int64_t begin, int64_t end) {
-    for (int64_t c = begin; c < end; ++c) {
-      for (int64_t o = 0; o < outputs; o += Lanes::kCount) transform(c, o);
-    }
-  });
-  return Tensor(type, bytes, {bytes.get(), size});
+  return Tensor::Deferred(
+      type, std::make_shared<WeightsRecipe>(w, type, m, transposed, /*block=*/type.shape[3]));
 }
 
 std::vector<OpDef> WinogradOps() {

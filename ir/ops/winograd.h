@@ -16,7 +16,7 @@ namespace kiln {
 inline constexpr int64_t WinogradSpan(int64_t m, int64_t r) { return m + r - 1; }
 
 /// U = G w G^T, f32 [s, s, C, O], of known f32 weights w [O, C, r, r], or of those of a transposed
-/// convolution, [C, O, r, r], each kernel turned by 180 degrees.
+/// convolution, [C, O, r, r], each kernel turned by 180 degrees. The result is deferred.
 StatusOr<Tensor> WinogradWeights(const Tensor& w, int64_t m, bool transposed = false);
 
 }  // namespace kiln

@@ -30,18 +30,35 @@ std::vector<Op*> CanonicalOperands(const Op& op) {
   return operands;
 }
 
+// Deferred tensors, which are large, are equal where they are one: computing them only to compare
+// would take longer than they are worth.
+bool IsDeferred(const Attribute& value) {
+  return value.kind() == Attribute::Kind::kTensor && value.as<Tensor>().recipe() != nullptr;
+}
+
+size_t Hash(const Attribute& value) {
+  if (IsDeferred(value)) return std::hash<const void*>()(value.as<Tensor>().identity());
+  return std::hash<std::string>()(Print(value));
+}
+
+bool SameAttribute(const AttributeMap::value_type& a, const AttributeMap::value_type& b) {
+  if (!IsDeferred(a.second) && !IsDeferred(b.second)) return a == b;
+  return a.first == b.first && a.second.kind() == b.second.kind() &&
+         a.second.as<Tensor>().identity() == b.second.as<Tensor>().identity();
+}
+
 size_t Hash(const Op& op) {
   size_t hash = std::hash<const void*>()(&op.def());
   for (const Op* const operand : CanonicalOperands(op))
     Mix(hash, std::hash<const void*>()(operand));
-  for (const auto& [name, value] : op.attributes())
-    Mix(hash, std::hash<std::string>()(Print(value)));
+  for (const auto& [name, value] : op.attributes()) Mix(hash, Hash(value));
   return hash;
 }
 
 bool SameValue(const Op& a, const Op& b) {
   return &a.def() == &b.def() && a.type() == b.type() &&
-         CanonicalOperands(a) == CanonicalOperands(b) && a.attributes() == b.attributes();
+         CanonicalOperands(a) == CanonicalOperands(b) &&
+         std::ranges::equal(a.attributes(), b.attributes(), SameAttribute);
 }
 
 StatusOr<bool> EliminateIn(Graph& graph, PassContext& context) {

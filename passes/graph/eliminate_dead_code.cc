@@ -4,9 +4,11 @@
 //
 // Trainable parameters are merged only when parameters are frozen: equal at the start, they part
 // with the first step.
+#include <algorithm>
 #include <map>
 #include <set>
-#include <tuple>
+#include <span>
+#include <vector>
 
 #include "passes/graph/graph_passes.h"
 #include "passes/rewrite.h"
@@ -50,14 +52,29 @@ std::vector<Op*> ParameterReads(const Module& module) {
   return reads;
 }
 
+// What tells most parameters of one type apart without reading all their bytes.
+std::string Beginning(const Tensor& value) {
+  constexpr size_t kRead = 4096;
+  const std::string type = value.type().ToString();
+  if (!value.known()) return StrCat(type, " unknown ", value.hash());
+  const std::span<const char> bytes = value.bytes();
+  return StrCat(type, " ", ContentHash(bytes.first(std::min(bytes.size(), kRead))));
+}
+
 // For each parameter that equals one of an earlier name: that name.
 std::map<std::string, std::string> EqualParameters(const Module& module) {
-  std::map<std::tuple<std::string, std::string>, std::string> first;  // by (type, hash)
-  std::map<std::string, std::string> merged;
+  std::map<std::string, std::vector<const Parameter*>> alike;  // by type and beginning
   for (const auto& [name, parameter] : module.parameters()) {
-    const Tensor& value = parameter.value;
-    const auto [it, inserted] = first.try_emplace({value.type().ToString(), value.hash()}, name);
-    if (!inserted) merged.emplace(name, it->second);
+    alike[Beginning(parameter.value)].push_back(&parameter);
+  }
+  std::map<std::string, std::string> merged;
+  for (const auto& [beginning, parameters] : alike) {
+    if (parameters.size() == 1) continue;
+    std::map<std::string, std::string> first;  // by hash
+    for (const Parameter* const parameter : parameters) {
+      const auto [it, inserted] = first.try_emplace(parameter->value.hash(), parameter->name);
+      if (!inserted) merged.emplace(parameter->name, it->second);
+    }
   }
   return merged;
 }

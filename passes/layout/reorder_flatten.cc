@@ -41,9 +41,7 @@ Tensor ReorderRows(const Tensor& w, bool transposed, int64_t channels) {
   const Shape split =
       transposed ? Shape{shape[0], channels, positions} : Shape{channels, positions, shape[1]};
   const Layout swapped{.order = transposed ? std::vector<int>{0, 2, 1} : std::vector<int>{1, 0, 2}};
-  const Tensor moved = ToLayout(w.Reshaped(split), swapped);
-  const std::span<const char> bytes = moved.bytes();
-  return Tensor(TensorType{w.type().element, shape}, {bytes.begin(), bytes.end()});
+  return ToLayout(w.Reshaped(split), swapped).Retyped({w.type().element, shape});
 }
 
 class FlattenReorderer {
