@@ -11,7 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <string_view>
 #include <vector>
 
 #include "ir/support/strings.h"
@@ -33,7 +33,7 @@ struct Header {
   XXH128_canonical_t digest;  ///< of key and value
 };
 
-XXH128_canonical_t Digest(const std::string& text) {
+XXH128_canonical_t Digest(std::string_view text) {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits(text.data(), text.size()));
   return canonical;
@@ -50,10 +50,13 @@ std::string Hex(const XXH128_canonical_t& digest) {
 }
 
 std::optional<std::string> ReadWhole(const std::string& path) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  return file.bad() ? std::nullopt : std::optional(std::move(bytes));
+  std::string bytes(size, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  return file ? std::optional(std::move(bytes)) : std::nullopt;
 }
 
 }  // namespace
@@ -77,7 +80,7 @@ std::optional<std::string> ObjectCache::Find(const std::string& key) const {
   Header header;
   if (!entry || entry->size() < sizeof(header) + key.size()) return std::nullopt;
   std::memcpy(&header, entry->data(), sizeof(header));
-  const std::string content = entry->substr(sizeof(header));
+  const std::string_view content = std::string_view(*entry).substr(sizeof(header));
   const XXH128_canonical_t digest = Digest(content);
   const bool sound = std::memcmp(header.magic, kMagic, sizeof(kMagic)) == 0 &&
                      header.key_bytes == key.size() &&
@@ -87,7 +90,7 @@ std::optional<std::string> ObjectCache::Find(const std::string& key) const {
   if (!sound) return std::nullopt;
   // The time of last use decides what Trim throws away.
   utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
-  return content.substr(key.size());
+  return std::string(content.substr(key.size()));
 }
 
 void ObjectCache::Insert(const std::string& key, const std::string& bytes) const {
