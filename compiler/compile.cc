@@ -44,7 +44,8 @@ Status MakeOutputsRowMajor(Module& module) {
 }
 
 StatusOr<Program> Lower(const Module& module, const CompileOptions& options) {
-  LowerOptions lower{.target = options.target, .schedule = options.schedule};
+  LowerOptions lower{
+      .target = options.target, .schedule = options.schedule, .threads = options.threads};
   if (!options.tuning.active()) return LowerModule(module, lower);
   KILN_ASSIGN_OR_RETURN(Tuner tuner, Tuner::Create(options.target, options.tuning));
   lower.shape_of = [&tuner](const loop::Kernel& kernel) { return tuner.ShapeOf(kernel); };

@@ -1,12 +1,10 @@
 // Compiling a program's kernels to object files, in parallel and through the cache.
 #include <xxhash.h>
 
-#include <atomic>
-#include <thread>
-
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/target_info.h"
 #include "compiler/jit/jit.h"
+#include "ir/support/parallel.h"
 
 namespace kiln {
 
@@ -45,16 +43,10 @@ StatusOr<std::vector<KernelObject>> CompileKernels(const Program& program,
                                                    const ObjectOptions& options) {
   const size_t count = program.kernels.size();
   std::vector<StatusOr<KernelObject>> results(count, InternalError("kernel not compiled"));
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t i = next++; i < count; i = next++) {
-      results[i] = CompileOne(program.kernels[i], options);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int t = 1; t < options.threads; ++t) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
+  ParallelTasks(static_cast<int64_t>(count), options.threads, [&](int64_t task) {
+    const auto i = static_cast<size_t>(task);
+    results[i] = CompileOne(program.kernels[i], options);
+  });
   std::vector<KernelObject> objects;
   for (size_t i = 0; i < count; ++i) {
     if (!results[i].ok()) return Annotate(results[i].status(), program.kernels[i].name);

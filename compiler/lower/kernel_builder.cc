@@ -467,6 +467,8 @@ StatusOr<BuiltKernel> BuildKernel(Op& op, const Locations& locations) {
   return built;
 }
 
+std::string OpLabel(const Op& op) { return op.sources().empty() ? op.name() : op.sources()[0]; }
+
 loop::Kernel CopyKernel(const TensorType& type) {
   loop::Kernel kernel;
   kernel.name = "copy";

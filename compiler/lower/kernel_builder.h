@@ -1,6 +1,7 @@
 // From one op, or one fusion, to an unscheduled loop-IR kernel.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "compiler/lower/location.h"
@@ -24,6 +25,9 @@ struct BuiltKernel {
 /// concat's kernel copies those of its operands that are not computed in place; without any it has
 /// no body. The kernel's outputs are the result and then the scratch buffers.
 StatusOr<BuiltKernel> BuildKernel(Op& op, const Locations& locations);
+
+/// What errors call `op`: by the model's name for it, where there is one.
+std::string OpLabel(const Op& op);
 
 /// A kernel that copies a row-major tensor of this type.
 loop::Kernel CopyKernel(const TensorType& type);

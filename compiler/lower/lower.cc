@@ -5,11 +5,10 @@
 #include <set>
 #include <unordered_map>
 
-#include "compiler/lower/in_place.h"
 #include "compiler/lower/kernel_builder.h"
+#include "compiler/lower/kernel_table.h"
 #include "compiler/lower/location.h"
 #include "compiler/lower/parameter_updates.h"
-#include "compiler/schedule/schedule.h"
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
 #include "passes/memory/plan_memory.h"
@@ -37,33 +36,23 @@ Status CheckPlain(const Op& op) {
 /// Equal keys: equal constants. Large ones, which take long to hash, are told apart by where they
 /// lie: the passes have made equal ones the same.
 std::string ConstantKey(const Tensor& value) {
-  constexpr size_t kHashedBytes = 1 << 16;
+  constexpr int64_t kHashedBytes = 1 << 16;
   const std::string type = value.type().ToString();
-  if (!value.known() || value.bytes().size() <= kHashedBytes) {
+  if (!value.known() || value.type().bytes() <= kHashedBytes) {
     return StrCat("c:", type, value.hash());
   }
-  return StrCat("m:", type, reinterpret_cast<uint64_t>(value.bytes().data()));
+  return StrCat("m:", type, reinterpret_cast<uint64_t>(value.identity()));
 }
 
 /// What all functions of a program share: kernels (each once) and the parameter block.
 class ProgramBuilder {
  public:
   ProgramBuilder(const Module& module, const LowerOptions& options)
-      : module_(module), options_(options) {
+      : module_(module), kernels_(options) {
     program_.model = module.name;
   }
 
-  /// The index of `kernel` after scheduling; equal kernels share one.
-  StatusOr<int> AddKernel(const loop::Kernel& kernel) {
-    const auto [it, inserted] =
-        kernels_.emplace(loop::ToString(kernel), static_cast<int>(program_.kernels.size()));
-    if (inserted) {
-      KILN_ASSIGN_OR_RETURN(loop::Kernel scheduled, Scheduled(kernel));
-      KILN_RETURN_IF_ERROR(Annotate(loop::Verify(scheduled), kernel.name));
-      program_.kernels.push_back(std::move(scheduled));
-    }
-    return it->second;
-  }
+  KernelTable& kernels() { return kernels_; }
 
   /// The place of a constant's or parameter's value in the parameter block.
   BufferRef ParameterRef(const Op& op) {
@@ -75,7 +64,11 @@ class ProgramBuilder {
     return SlotFor("p:" + parameter, parameter, module_.FindParameter(parameter)->value);
   }
 
-  Program& program() { return program_; }
+  void AddFunction(FunctionProgram function) { program_.functions.push_back(std::move(function)); }
+  Program Finish() && {
+    program_.kernels = kernels_.TakeKernels();
+    return std::move(program_);
+  }
 
  private:
   BufferRef SlotFor(const std::string& key, const std::string& name, const Tensor& value) {
@@ -87,19 +80,9 @@ class ProgramBuilder {
     return {Region::kParameters, it->second};
   }
 
-  StatusOr<loop::Kernel> Scheduled(const loop::Kernel& kernel) const {
-    if (!options_.schedule) return kernel;
-    std::optional<TileShape> shape;
-    if (options_.shape_of) {
-      KILN_ASSIGN_OR_RETURN(shape, options_.shape_of(kernel));
-    }
-    return Schedule(kernel, options_.target, shape ? &*shape : nullptr);
-  }
-
   const Module& module_;
-  const LowerOptions& options_;
+  KernelTable kernels_;
   Program program_;
-  std::map<std::string, int> kernels_;
   std::unordered_map<std::string, int64_t> parameters_;
 };
 
@@ -113,21 +96,27 @@ class FunctionLowering {
 
   StatusOr<FunctionProgram> Run() {
     DeclareInterface();
+    std::vector<Op*> computed;
     for (const auto& op : graph_.ops()) {
       KILN_RETURN_IF_ERROR(Annotate(CheckPlain(*op), OpLabel(*op)));
       const bool sliced = op->Is("slice") && locations_.IsPart(op.get());
       if (op->HasTrait(kLeaf) || IsSameBytes(*op) || sliced) continue;
-      KILN_RETURN_IF_ERROR(Annotate(LowerOp(*op), OpLabel(*op)));
+      if (op->type().count() == 0) {
+        PlaceOfResult(*op);  // nothing to compute
+      } else {
+        computed.push_back(op.get());
+      }
+    }
+    KILN_ASSIGN_OR_RETURN(const std::vector<KernelTable::Use> uses,
+                          shared_.kernels().Add(computed, locations_));
+    for (size_t i = 0; i < computed.size(); ++i) {
+      KILN_RETURN_IF_ERROR(Annotate(AddStep(*computed[i], uses[i]), OpLabel(*computed[i])));
     }
     KILN_RETURN_IF_ERROR(CopyIndirectOutputs());
     return PlaceWorkspace();
   }
 
  private:
-  static std::string OpLabel(const Op& op) {
-    return op.sources().empty() ? op.name() : op.sources()[0];
-  }
-
   void DeclareInterface() {
     for (size_t i = 0; i < graph_.inputs().size(); ++i) {
       Op* const input = graph_.inputs()[i];
@@ -146,33 +135,30 @@ class FunctionLowering {
     function_.updates_parameters = updates_.Any();
   }
 
-  Status LowerOp(Op& op) {
-    if (op.type().count() == 0) {
-      PlaceOfResult(op);  // nothing to compute
-      return OkStatus();
-    }
-    KILN_ASSIGN_OR_RETURN(BuiltKernel built, BuildKernel(op, locations_));
-    if (built.kernel.body == nullptr) return OkStatus();  // computed where it lies
+  Status AddStep(Op& op, const KernelTable::Use& use) {
+    if (use.kernel < 0) return OkStatus();  // computed where it lies
     Step step;
-    KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(built.kernel));
+    step.kernel = use.kernel;
     step.name = op.name();
     step.sources = op.sources();
-    step.flops = built.flops;
-    const loop::Kernel& kernel = shared_.program().kernels[static_cast<size_t>(step.kernel)];
-    if (const auto parameter = updates_.InPlace(op, built, kernel)) {
+    step.flops = use.flops;
+    const auto may_write_over = [&](size_t input) {
+      return shared_.kernels().MayWriteOver(use.kernel, input);
+    };
+    if (const auto parameter = updates_.InPlace(op, use.inputs, may_write_over)) {
       places_.try_emplace(&op, shared_.ParameterRef(*parameter));
     }
-    for (Op* const input : built.inputs) {
+    for (Op* const input : use.inputs) {
       KILN_ASSIGN_OR_RETURN(const BufferRef ref, PlaceOfOperand(input));
       step.buffers.push_back(ref);
       step.bytes += static_cast<double>(input->type().bytes());
     }
     step.buffers.push_back(PlaceOfResult(op));
-    const std::vector<loop::Buffer>& written = built.kernel.outputs;
-    for (size_t i = 1; i < written.size(); ++i)
-      step.buffers.push_back(PlaceOfScratch(op, *written[i]));
+    for (const loop::Buffer& buffer : use.scratch) {
+      step.buffers.push_back(PlaceOfScratch(op, *buffer));
+    }
     step.bytes += static_cast<double>(op.type().bytes());
-    NoteInPlace(step, built.inputs.size());
+    NoteInPlace(step, use.inputs.size());
     function_.steps.push_back(std::move(step));
     return OkStatus();
   }
@@ -182,11 +168,11 @@ class FunctionLowering {
   void NoteInPlace(const Step& step, size_t result) {
     const BufferRef to = step.buffers[result];
     if (to.region != Region::kWorkspace) return;
-    const loop::Kernel& kernel = shared_.program().kernels[static_cast<size_t>(step.kernel)];
     for (size_t i = 0; i < result; ++i) {
       const BufferRef from = step.buffers[i];
       if (from.region != Region::kWorkspace || from == to) continue;
-      if (std::ranges::count(step.buffers, from) == 1 && MayWriteOver(kernel, i)) {
+      if (std::ranges::count(step.buffers, from) == 1 &&
+          shared_.kernels().MayWriteOver(step.kernel, i)) {
         in_place_[to.position].push_back(from.position);
       }
     }
@@ -252,7 +238,7 @@ class FunctionLowering {
     KILN_ASSIGN_OR_RETURN(const BufferRef source, PlaceOfOperand(output.value));
     if (source == target || output.value->type().count() == 0) return OkStatus();
     Step step;
-    KILN_ASSIGN_OR_RETURN(step.kernel, shared_.AddKernel(CopyKernel(output.value->type())));
+    KILN_ASSIGN_OR_RETURN(step.kernel, shared_.kernels().AddCopy(output.value->type()));
     step.name = output.name;
     step.sources = output.value->sources();
     step.buffers = {source, target};
@@ -301,9 +287,9 @@ StatusOr<Program> LowerModule(const Module& module, const LowerOptions& options)
   ProgramBuilder builder(module, options);
   for (const auto& function : module.functions()) {
     KILN_ASSIGN_OR_RETURN(FunctionProgram lowered, FunctionLowering(*function, builder).Run());
-    builder.program().functions.push_back(std::move(lowered));
+    builder.AddFunction(std::move(lowered));
   }
-  return std::move(builder.program());
+  return std::move(builder).Finish();
 }
 
 }  // namespace kiln

@@ -15,6 +15,7 @@ struct LowerOptions {
   Target target;
   /// Off: loops stay as they are lowered, serial and scalar (`--no-schedule`, for debugging).
   bool schedule = true;
+  int threads = 1;  ///< for making kernels
   /// The tile shape for an unscheduled kernel, nullopt for the cost model's; may be empty.
   std::function<StatusOr<std::optional<TileShape>>(const loop::Kernel&)> shape_of;
 };

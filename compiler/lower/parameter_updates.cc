@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "compiler/lower/in_place.h"
 #include "ir/graph/op_def.h"
 #include "ir/graph/relayout.h"
 
@@ -43,8 +42,9 @@ ParameterUpdates::ParameterUpdates(const Graph& graph, const Locations& location
   }
 }
 
-const std::string* ParameterUpdates::InPlace(Op& op, const BuiltKernel& built,
-                                             const loop::Kernel& kernel) const {
+const std::string* ParameterUpdates::InPlace(
+    Op& op, const std::vector<Op*>& inputs,
+    const std::function<bool(size_t input)>& may_write_over) const {
   const auto updates = updates_by_.find(&op);
   if (updates == updates_by_.end()) return nullptr;
   const size_t here = position_.at(&op);
@@ -53,10 +53,10 @@ const std::string* ParameterUpdates::InPlace(Op& op, const BuiltKernel& built,
     if (last == last_read_.end() || last->second < here) return &parameter;
     if (last->second > here) continue;
     bool own = true;
-    for (size_t i = 0; own && i < built.inputs.size(); ++i) {
-      const Op* const root = ViewRoot(built.inputs[i]);
+    for (size_t i = 0; own && i < inputs.size(); ++i) {
+      const Op* const root = ViewRoot(inputs[i]);
       if (!root->Is("parameter") || root->String("name") != parameter) continue;
-      own = MayWriteOver(kernel, i);
+      own = may_write_over(i);
     }
     if (own) return &parameter;
   }

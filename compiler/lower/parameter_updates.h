@@ -5,12 +5,12 @@
 // reads of the old value itself is, for each element, that very element.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "compiler/lower/kernel_builder.h"
 #include "compiler/lower/location.h"
 #include "ir/graph/graph.h"
 #include "ir/support/status.h"
@@ -27,9 +27,10 @@ class ParameterUpdates {
   /// Whether the function updates any parameter.
   bool Any() const { return !updated_.empty(); }
 
-  /// The parameter that `op`, whose kernel is `built`, `kernel` when scheduled, can be computed in
-  /// the place of; nullptr when there is none.
-  const std::string* InPlace(Op& op, const BuiltKernel& built, const loop::Kernel& kernel) const;
+  /// The parameter that `op` can be computed in the place of; nullptr when there is none. `inputs`
+  /// are what the op's kernel reads, and `may_write_over` says over which it may write its result.
+  const std::string* InPlace(Op& op, const std::vector<Op*>& inputs,
+                             const std::function<bool(size_t input)>& may_write_over) const;
 
   /// An error when the value of `update` is itself the old value of another parameter that is
   /// updated: the order of the copies would matter.
