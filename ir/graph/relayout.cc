@@ -106,6 +106,9 @@ class Mover {
     }
     const Dimension& dimension = dimensions_[level];
     if (level + 1 == dimensions_.size()) return MoveRow(dimension, offset);
+    if (level + 2 == dimensions_.size() && dimension.stride == 1) {
+      return MoveTransposed(dimension, dimensions_[level + 1], offset);
+    }
     for (int64_t i = 0; i < dimension.extent; ++i) {
       MoveInside(level + 1, offset + i * dimension.stride);
     }
@@ -120,6 +123,21 @@ class Mover {
       return;
     }
     for (int64_t i = 0; i < row.extent; ++i) to[i] = Load(offset + i * row.stride);
+  }
+
+  // Rows of which each is read along the other dimension: a cache line of the source at a time,
+  // since the next rows' elements are often in lines that push it out of the cache.
+  void MoveTransposed(const Dimension& rows, const Dimension& row, int64_t offset) {
+    constexpr int64_t kLine = 64 / sizeof(Word);
+    Word* const to = to_;
+    to_ += rows.extent * row.extent;
+    for (int64_t i = 0; i < rows.extent; i += kLine) {
+      const int64_t count = std::min(kLine, rows.extent - i);
+      for (int64_t j = 0; j < row.extent; ++j) {
+        const int64_t from = offset + i + j * row.stride;
+        for (int64_t k = 0; k < count; ++k) to[(i + k) * row.extent + j] = Load(from + k);
+      }
+    }
   }
 
   Word Load(int64_t i) const {

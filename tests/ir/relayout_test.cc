@@ -26,6 +26,7 @@ TEST(RelayoutTest, BlocksFullAndPartial) {
   ExpectSameAsArray({2, 19, 3, 5}, {.order = {}, .blocks = {{1, 16}}});
   ExpectSameAsArray({33, 3, 1, 1}, {.order = {}, .blocks = {{0, 8}}});
   ExpectSameAsArray({7, 50}, {.order = {1, 0}, .blocks = {{1, 16}}});
+  ExpectSameAsArray({40, 37}, {.order = {}, .blocks = {{0, 16}}});
 }
 
 TEST(RelayoutTest, TwoBlocksAndPermutations) {
